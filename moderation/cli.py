@@ -1,0 +1,242 @@
+"""The command line: the one room that sees both wings."""
+
+import asyncio
+import getpass
+import secrets
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moderation import demo as demo_room
+from moderation import log, service
+from moderation.errors import ConfigurationError, Conflict, ModerationError, Unavailable
+from moderation.model import Moderator, Role, Site
+from moderation.settings import Settings, load
+from moderation.store import people, sites
+from moderation.store.connection import durability_problems
+
+app = typer.Typer(
+    help="Comment moderation with signed webhooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+site_app, user_app, token_app = (typer.Typer(no_args_is_help=True) for _ in range(3))
+app.add_typer(site_app, name="site", help="Websites.")
+app.add_typer(user_app, name="user", help="Moderators who sign in at the desk.")
+app.add_typer(token_app, name="token", help="Bearer tokens for the API.")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (MODERATION_HOST).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (MODERATION_PORT).")]
+Data = Annotated[Path | None, typer.Option(help="Data directory (MODERATION_DATA_DIR).")]
+
+
+def _settings(**overrides: Any) -> Settings:
+    settings = load(overrides)
+    log.configure(settings.log_level, as_json=settings.log_format == "json")
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    no_workers: Annotated[bool, typer.Option(help="HTTP only; run `moderation worker` elsewhere.")] = False,
+) -> None:
+    """The service: API, review desk and, unless told otherwise, the workers."""
+    settings = _settings(host=host, port=port, data_dir=data)
+
+    def announce(bound: int) -> None:
+        print(f"moderation listens on http://{settings.host}:{bound} (desk: /review, API: /docs)", flush=True)
+
+    _run(service.run(settings, workers=not no_workers, announce=announce))
+
+
+@app.command("http-process", hidden=True)
+def http_process() -> None:
+    """One HTTP process of several; started by `serve`."""
+    _run(service.http_process(_settings()))
+
+
+@app.command()
+def worker() -> None:
+    """Workers alone; needs MODERATION_REDIS_URL."""
+    from workers.__main__ import main as work
+
+    work()
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
+    """The whole product with a sample site: forms, waiting comments, received webhooks and mails."""
+    _run(demo_room.run(_settings(host=host, port=port, data_dir=data)))
+
+
+@app.command()
+def check(data: Data = None) -> None:
+    """Test the configuration: Redis, its persistence, SMTP, the secret key; say what is wrong and how to mend it."""
+    settings = _settings(data_dir=data)
+    if not asyncio.run(_check(settings)):
+        raise typer.Exit(1)
+
+
+async def _check(settings: Settings) -> bool:
+    good = True
+
+    def say(ok: bool, what: str, hint: str = "") -> None:
+        nonlocal good
+        good = good and ok
+        print(("ok      " if ok else "WRONG   ") + what + (f"\n        {hint}" if hint and not ok else ""))
+
+    settings.keys()
+    say(True, "secret key")
+    if not settings.secret_key:
+        mode = (settings.data_dir / "secret.key").stat().st_mode & 0o777
+        say(
+            mode & 0o077 == 0, f"secret key file is private ({mode:o})", f"chmod 600 {settings.data_dir / 'secret.key'}"
+        )
+    warnings: list[str] = []
+    try:
+        async with service.store_of(settings) as store:
+            say(True, "Redis answers" + (" (embedded)" if settings.redis_url is None else ""))
+            for problem in await durability_problems(store.url, warnings):
+                say(False, "Redis keeps everything", problem)
+            if not warnings:
+                say(True, "Redis persists every write before it answers (appendfsync always)")
+            say(True, f"{len(await sites.names(store))} site(s)")
+    except (Unavailable, ConfigurationError) as error:
+        problems = (
+            error.problems if isinstance(error, ConfigurationError) else ["start it, or mend MODERATION_REDIS_URL"]
+        )
+        for problem in problems:
+            say(False, "Redis answers", problem)
+    for warning in warnings:
+        print("note    " + warning)
+    await _check_mail(settings, say)
+    return good
+
+
+async def _check_mail(settings: Settings, say: Any) -> None:
+    if not settings.smtp_url:
+        print("note    no MODERATION_SMTP_URL: mails are kept and shown as undeliverable")
+        return
+    say(bool(settings.mail_from), "a sender for mails", "set MODERATION_MAIL_FROM")
+    from workers import mail
+
+    try:
+        await mail.probe(settings)
+        say(True, "the mail server answers")
+    except Exception as error:  # whatever keeps it from answering is the finding
+        say(False, "the mail server answers", f"{type(error).__name__}: is MODERATION_SMTP_URL right?")
+
+
+@site_app.command("add")
+def site_add(
+    site_id: Annotated[str, typer.Argument(metavar="ID", help="Short name, such as news; part of the form's address.")],
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose pages may post, such as https://news.example; repeat for several."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name shown to people.")] = None,
+    locale: Annotated[str, typer.Option(help="Language, such as ar.")] = "en",
+    thread_url_template: Annotated[
+        str | None, typer.Option(help="Where a thread is, such as https://news.example/?p={thread}")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Add a website."""
+    settings = _settings(data_dir=data)
+
+    async def work() -> None:
+        site = Site(
+            id=site_id,
+            name=name or site_id,
+            origins=tuple(origin or ()),
+            locale=locale,
+            thread_url_template=thread_url_template,
+        )
+        async with service.store_of(settings) as store:
+            await sites.create(store, site)
+        print(f"Added. Point the comment form at {settings.base_url}/api/v1/sites/{site.id}/comments")
+        if not origin:
+            print("It has no origin yet, so no browser may post to it: add one with --origin https://…")
+
+    _run(work())
+
+
+@user_app.command("add")
+def user_add(
+    name: str,
+    role: Role = Role.MODERATOR,
+    site: Annotated[list[str] | None, typer.Option(help="Only for this site; repeat for several.")] = None,
+    contact: Annotated[bool, typer.Option(help="May read e-mail addresses in full (audited).")] = False,
+    data: Data = None,
+) -> None:
+    """Add a moderator. The password is asked for, or made up when there is no terminal."""
+    settings = _settings(data_dir=data)
+    made_up = not sys.stdin.isatty()
+    password = secrets.token_urlsafe(12) if made_up else getpass.getpass("Password (at least 10 characters): ")
+    if len(password) < 10:
+        raise ConfigurationError(["the password is too short: at least 10 characters"])
+
+    async def work() -> None:
+        async with service.store_of(settings) as store:
+            await people.add_user(
+                store, Moderator(name=name, role=role, sites=tuple(site) if site else None, contact=contact), password
+            )
+        print(
+            f"Added {name} ({role.value}). Sign in at {settings.base_url}/review"
+            + (f" with the password {password}" if made_up else "")
+        )
+
+    _run(work())
+
+
+@token_app.command("add")
+def token_add(
+    name: str,
+    role: Role = Role.MODERATOR,
+    site: Annotated[list[str] | None, typer.Option(help="Only for this site; repeat for several.")] = None,
+    contact: Annotated[bool, typer.Option(help="May read e-mail addresses in full (audited).")] = False,
+    data: Data = None,
+) -> None:
+    """Add a bearer token; it is shown this once."""
+    settings = _settings(data_dir=data)
+
+    async def work() -> None:
+        from datetime import UTC, datetime
+
+        who = Moderator(name=name, role=role, sites=tuple(site) if site else None, contact=contact)
+        async with service.store_of(settings) as store:
+            _, token = await people.add_token(store, who, datetime.now(UTC).isoformat(timespec="seconds"))
+        print(token)
+
+    _run(work())
+
+
+def main() -> None:
+    """Wrong configuration ends with code 2, every mistake named."""
+    try:
+        app()
+    except ConfigurationError as error:
+        print("moderation can't start:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        sys.exit(2)
+    except Conflict as error:
+        print(error.message, file=sys.stderr)
+        sys.exit(1)
+    except ModerationError:
+        print("Redis can't be reached.", file=sys.stderr)
+        sys.exit(1)
+    except ValueError as error:  # pydantic names the field; nothing else here takes free text
+        print(error, file=sys.stderr)
+        sys.exit(2)

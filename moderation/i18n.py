@@ -1,0 +1,60 @@
+"""Messages in the reader's language. msgids are English; catalogues are `locale/<language>/LC_MESSAGES/moderation.po`."""
+
+import re
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+_FOLDER = Path(__file__).parent / "locale"
+_WEIGHTED = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,4})\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*")
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Languages with a catalogue, English first."""
+    return ("en", *sorted(path.name for path in _FOLDER.iterdir() if (path / "LC_MESSAGES").is_dir()))
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """Compiled in memory, so that a checkout needs no build step."""
+    path = _FOLDER / language / "LC_MESSAGES" / "moderation.po"
+    if language == "en" or not path.exists():
+        return NullTranslations()
+    with path.open("rb") as file:
+        source = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, source)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def language_of(locale: str) -> str:
+    """The catalogue for a language tag: itself, its base language, else English."""
+    base = locale.replace("_", "-").split("-")[0].lower()
+    return base if base in languages() else "en"
+
+
+def translate(locale: str, message: str, **params: object) -> str:
+    """The message in the language of `locale`, placeholders filled."""
+    text = catalogue(language_of(locale)).gettext(message)
+    return text % params if params else text
+
+
+def translate_count(locale: str, one: str, many: str, count: int) -> str:
+    """The right plural form (Arabic has six), `%(count)s` filled."""
+    return catalogue(language_of(locale)).ngettext(one, many, count) % {"count": count}
+
+
+def accepted(header: str, fallback: str) -> str:
+    """The best language of an Accept-Language header (RFC 9110, section 12.5.4) that we have a catalogue for."""
+    ranked: list[tuple[float, int, str]] = []
+    for index, part in enumerate(header[:500].split(",")[:20]):
+        match = _WEIGHTED.fullmatch(part)
+        if match and match[1].split("-")[0].lower() in languages():
+            ranked.append((-float(match[2] or 1), index, match[1]))
+    return min(ranked)[2] if ranked and min(ranked)[0] < 0 else fallback

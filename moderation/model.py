@@ -1,0 +1,195 @@
+"""The nouns. Frozen data, validated where it comes from outside, no I/O. Read this file first."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Status(StrEnum):
+    """What a comment is."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SPAM = "spam"
+
+
+class Decision(StrEnum):
+    """What a moderator does."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    SPAM = "spam"
+    HOLD = "hold"
+
+
+EVENTS = (
+    "comment.submitted",
+    "comment.approved",
+    "comment.rejected",
+    "comment.spam",
+    "comment.pending",
+    "comment.erased",
+    "endpoint.ping",
+    "endpoint.disabled",
+)
+
+
+class Role(StrEnum):
+    """What a moderator may do; each contains the one before."""
+
+    VIEWER = "viewer"
+    MODERATOR = "moderator"
+    ADMIN = "admin"
+
+    def covers(self, needed: "Role") -> bool:
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+class Noun(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+_LOCALE = re.compile(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path.strip("/")
+        or parts.query
+        or parts.username
+    ):
+        raise ValueError("must look like https://news.example")
+    port = f":{parts.port}" if parts.port and parts.port != {"http": 80, "https": 443}[parts.scheme] else ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _locale(value: str) -> str:
+    if not _LOCALE.match(value):
+        raise ValueError("must be a language tag such as ar or pt-BR")
+    return value
+
+
+def _template(value: str | None) -> str | None:
+    if value is not None and (urlsplit(value).scheme not in {"http", "https"} or "{thread}" not in value):
+        raise ValueError("must be an http(s) address that contains {thread}")
+    return value
+
+
+Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origin)]
+Locale = Annotated[str, AfterValidator(_locale)]
+
+
+class Policy(Noun):
+    """How a site screens. Everything has a safe default: hold all for a human."""
+
+    mode: Literal["hold_all", "closed"] = "hold_all"
+    rate_limits: bool = True
+    require_author: bool = True
+    require_email: bool = True
+    max_comment_length: int = Field(65_525, ge=1, le=65_525)
+    duplicate_window_seconds: int = Field(3600, ge=0, le=7 * 86_400)
+
+
+class Site(Noun):
+    """One website."""
+
+    id: Slug
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+    origins: tuple[Origin, ...] = Field((), max_length=50)
+    locale: Locale = "en"
+    thread_url_template: Annotated[str | None, StringConstraints(max_length=2000), AfterValidator(_template)] = None
+    notify: tuple[str, ...] = Field((), max_length=20)
+    notify_mode: Literal["each", "digest", "off"] = "digest"
+    policy: Policy = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A comment as it came, cleaned and complete; nothing a visitor may not set is in it."""
+
+    name: str
+    email: str
+    url: str
+    text: str
+    thread: str
+    thread_url: str = ""
+    thread_title: str = ""
+    parent: str = ""
+    locale: str = ""
+    redirect_to: str = ""
+    notify_replies: bool = False
+    external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A stored comment: what was said (never changes) and what became of it (changes with every decision)."""
+
+    id: str
+    site: str
+    status: Status
+    version: int
+    body: dict[str, Any]
+    head: dict[str, Any]
+    claim: dict[str, Any] | None = None
+
+    @property
+    def created_ms(self) -> int:
+        """Milliseconds since 1970, out of the UUIDv7 itself (RFC 9562, section 5.7)."""
+        return created_ms(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event to one endpoint or one mailbox."""
+
+    id: str
+    event_id: str
+    comment_id: str
+    kind: str  # "webhook" or "mail"
+    target: str  # an endpoint's id, or the role of the person told
+    lane: str
+    attempts: int
+    lease_until_ms: int
+    event: dict[str, Any] = field(default_factory=dict)
+
+
+class Endpoint(Noun):
+    """A URL that receives events."""
+
+    id: str
+    site: str
+    url: str
+    events: tuple[str, ...] = ("comment.approved",)
+    description: str = ""
+    include_email: bool = False
+    enabled: bool = True
+    created_at: str = ""
+
+
+class Moderator(Noun):
+    """Somebody, or something, with rights. `sites` None means all of them."""
+
+    name: str
+    role: Role
+    sites: tuple[str, ...] | None = None
+    contact: bool = False
+
+    def may(self, role: Role, site: str | None = None) -> bool:
+        return self.role.covers(role) and (site is None or self.sites is None or site in self.sites)
+
+
+def created_ms(comment_id: str) -> int:
+    """The millisecond a UUIDv7 was made."""
+    return int(comment_id[:8] + comment_id[9:13], 16)

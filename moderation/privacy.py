@@ -1,0 +1,167 @@
+"""E-mail addresses are hidden here and nowhere else: sealing, keyed hashes, masking.
+
+Sealed text is `<key id>.<base64url(nonce ‖ AES-256-GCM)>`, bound to what it belongs to by associated data, so a sealed
+address copied to another comment does not open. Every purpose has a key of its own (HKDF-SHA-256).
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_AT_SIGNS = "@\uff20\ufe6b"  # fullwidth and small forms are read as an address by people too
+_STOP = frozenset(" \t\r\n<>()[]{},;:\"'«»“”‘’،؛?!؟|\\/=" + _AT_SIGNS)
+_LOCAL_MAX, _DOMAIN_MAX = 64, 253  # RFC 5321, section 4.5.3.1
+
+
+class Sealed(ValueError):
+    """The text can't be opened with any key we have."""
+
+
+def _derive(master: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"moderation/" + purpose.encode()).derive(master)
+
+
+class Privacy:
+    """All cryptography, with key objects built once. `masters` are 32-byte keys, newest first.
+
+    New text is sealed with the newest; every one opens. Hashes and signatures use the *oldest* key for look-ups, so
+    that rotation leaves pseudonyms as they are, and the newest for links.
+    """
+
+    def __init__(self, masters: list[bytes]) -> None:
+        self._aead = {self._key_id(m): AESGCM(_derive(m, "seal")) for m in masters}
+        self._newest = self._key_id(masters[0])
+        self._seal_key = self._aead[self._newest]
+        self._hash_key = _derive(masters[-1], "hash")
+        self._link_keys = [_derive(m, "link") for m in masters]
+        self._pool, self._pool_pid, self._pool_at = b"", 0, 0
+
+    @staticmethod
+    def _key_id(master: bytes) -> str:
+        return hashlib.sha256(b"moderation/key-id" + master).hexdigest()[:4]
+
+    def _nonce(self) -> bytes:
+        # One urandom call serves 256 nonces: the system call showed up in the profile. A fork must not share the pool.
+        at = self._pool_at
+        if at >= len(self._pool) or self._pool_pid != os.getpid():
+            self._pool, self._pool_pid, at = os.urandom(12 * 256), os.getpid(), 0
+        self._pool_at = at + 12
+        return self._pool[at : at + 12]
+
+    def seal(self, text: str, bound_to: str) -> str:
+        """Encrypt; `bound_to` (such as the comment's id) must be given again to open."""
+        nonce = self._nonce()
+        data = nonce + self._seal_key.encrypt(nonce, text.encode(), bound_to.encode())
+        return f"{self._newest}.{base64.urlsafe_b64encode(data).decode()}"
+
+    def open(self, sealed: str, bound_to: str) -> str:
+        """Decrypt; raises Sealed when the key is gone or the text was tampered with or moved."""
+        key_id, _, text = sealed.partition(".")
+        try:
+            data = base64.urlsafe_b64decode(text)
+            return self._aead[key_id].decrypt(data[:12], data[12:], bound_to.encode()).decode()
+        except (KeyError, ValueError, InvalidTag) as error:
+            raise Sealed("cannot be opened with the keys at hand") from error
+
+    def is_newest(self, sealed: str) -> bool:
+        """Whether a sealed text is under the newest key; rotation re-seals those that are not."""
+        return sealed.startswith(self._newest + ".")
+
+    def keyed_hash(self, purpose: str, *parts: str) -> str:
+        """128 bits of HMAC-SHA-256 in hex; useless without our key. Parts are length-prefixed against confusion."""
+        joined = purpose + "".join(f"\x00{len(part)}:{part}" for part in parts)
+        return hmac.digest(self._hash_key, joined.encode(), "sha256").hex()[:32]
+
+    def author_id(self, site: str, email: str, name: str) -> str:
+        """The pseudonym of one address on one site. Without an address, of the name."""
+        return self.keyed_hash("author", site, normal_address(email) if email else "", "" if email else name)
+
+    def sign_link(self, purpose: str, subject: str) -> str:
+        """22 characters that nobody else can make for this purpose and subject."""
+        return self._link_token(self._link_keys[0], purpose, subject)
+
+    def link_is_ours(self, purpose: str, subject: str, token: str) -> bool:
+        """Check a token of `sign_link`, in constant time, under every key."""
+        given = token.encode("utf-8", "replace")
+        return any(hmac.compare_digest(self._link_token(k, purpose, subject).encode(), given) for k in self._link_keys)
+
+    @staticmethod
+    def _link_token(key: bytes, purpose: str, subject: str) -> str:
+        return (
+            base64.urlsafe_b64encode(hmac.digest(key, f"{purpose}\x00{subject}".encode(), "sha256")[:16])
+            .decode()
+            .rstrip("=")
+        )
+
+
+def normal_address(email: str) -> str:
+    """One spelling for look-ups: trimmed and case-folded. (RFC 5321 allows case in the local part; no host uses it.)"""
+    return email.strip().casefold()
+
+
+def mask_address(email: str) -> str:
+    """`amal@example.com` → `a•••@e•••.com`."""
+    local, _, domain = email.rpartition("@")
+    if not local or not domain:
+        return "•••"
+    host, _, top = domain.rpartition(".")
+    return f"{local[0]}•••@{(host or top)[0]}•••{'.' + top if host else ''}"
+
+
+def _span(text: str, at: int, floor: int) -> tuple[int, int] | None:
+    """The address around the at-sign, or None. Looks at most 64 + 253 characters far, so the whole stays linear."""
+    start = at
+    while start > floor and at - start < _LOCAL_MAX and text[start - 1] not in _STOP:
+        start -= 1
+    end = at + 1
+    while end < len(text) and end - at <= _DOMAIN_MAX and text[end] not in _STOP:
+        end += 1
+    while end > at + 1 and text[end - 1] in ".-_…":
+        end -= 1
+    while start < at and text[start] == ".":
+        start += 1
+    domain = text[at + 1 : end]
+    dot = max(domain.rfind("."), domain.rfind("。"))
+    if start == at or dot < 1 or len(domain) - dot < 3 or not domain[dot + 1].isalpha():
+        return None
+    return start, end
+
+
+def mask_addresses(text: str) -> str:
+    """Mask every e-mail address inside a text; the rest stays as it is. Linear in the text's length."""
+    if not any(sign in text for sign in _AT_SIGNS):
+        return text
+    out: list[str] = []
+    done = 0
+    for at, character in enumerate(text):
+        if character not in _AT_SIGNS or at < done:
+            continue
+        span = _span(text, at, done)
+        if span:
+            out.append(text[done : span[0]])
+            out.append(mask_address(text[span[0] : at] + "@" + text[at + 1 : span[1]].replace("。", ".")))
+            done = span[1]
+    out.append(text[done:])
+    return "".join(out)
+
+
+def new_secret(prefix: str, size: int = 32) -> str:
+    """A fresh secret such as `whsec_…` (base64, as Standard Webhooks wants it)."""
+    return prefix + base64.b64encode(secrets.token_bytes(size)).decode()
+
+
+def new_token(prefix: str) -> str:
+    """A fresh bearer token, safe in headers and shells."""
+    return prefix + secrets.token_urlsafe(24)
+
+
+def token_hash(token: str) -> str:
+    """What is stored of a token: 256 random bits need no salt and no stretching."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

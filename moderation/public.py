@@ -1,0 +1,44 @@
+"""What the public, and the site, see of a comment. Lists its fields one by one, so that nothing else can slip out."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from moderation import markup
+from moderation.model import Comment, Status
+
+
+def iso(ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def author(comment: Comment) -> dict[str, Any]:
+    """Name and link; the id is a pseudonym, the same for one address on one site."""
+    body = comment.body
+    return {"id": body["who"], "name": markup.plain_line(body["name"]), "url": body.get("url")}
+
+
+def said(comment: Comment) -> dict[str, Any]:
+    """Text in its three forms: as written, as safe HTML, and which way it runs."""
+    text, locale = comment.body["text"], comment.body["locale"]
+    return {
+        "text": markup.close_bidi(text),
+        "html": markup.to_html(text),
+        "locale": locale,
+        "direction": markup.text_direction(text, markup.direction(locale)),
+    }
+
+
+def comment(found: Comment) -> dict[str, Any]:
+    """The public fields of the contract, section 4."""
+    return {
+        "id": found.id,
+        "thread": found.body["thread"],
+        "parent": found.head.get("p"),
+        "status": found.status.value,
+        "author": author(found),
+        **said(found),
+        "created_at": iso(found.created_ms),
+        "approved_at": found.head.get("ap") if found.status is Status.APPROVED else None,
+        "external_id": found.head.get("x") or found.body.get("external_id"),
+    }

@@ -1,0 +1,175 @@
+"""Settings: environment (`MODERATION_…`), secret files (`MODERATION_…_FILE`), `moderation.toml`. First found wins.
+
+Every wrong one is named at once, with the way to mend it; secrets never print.
+"""
+
+import base64
+import difflib
+import ipaddress
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from moderation.errors import ConfigurationError
+
+PREFIX = "MODERATION_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _networks(value: object) -> object:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.replace(" ", ",").split(",") if part.strip()]
+    if isinstance(value, list):
+        return tuple(ipaddress.ip_network(part, strict=False) if isinstance(part, str) else part for part in value)
+    return value
+
+
+def _redis_url(value: SecretStr | None) -> SecretStr | None:
+    schemes = {"redis", "rediss", "unix"}
+    if value is not None and urlsplit(value.get_secret_value()).scheme not in schemes:
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _smtp_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ValueError("must look like smtp://user:password@host:587?starttls=required or smtps://host")
+        parts.port  # noqa: B018  raises ValueError for a port that is none
+    return value
+
+
+def _public_url(value: str | None) -> str | None:
+    if value is not None:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must look like https://comments.example.org")
+        return value.rstrip("/")
+    return None
+
+
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+
+
+class Settings(BaseModel):
+    """Field `x` is read from `MODERATION_X`, from the file named by `MODERATION_X_FILE`, or from `x` in the TOML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    data_dir: Path = Field(Path("data"), description="secret key, embedded Redis with its append-only file")
+    redis_url: Annotated[SecretStr | None, AfterValidator(_redis_url)] = Field(
+        None, description="redis://, rediss:// or unix://; without it the embedded server is used"
+    )
+    redis_replicas_to_ack: int = Field(0, ge=0, le=10, description="replicas that must have a write before the answer")
+    redis_unsafe: bool = Field(False, description="accept a Redis that evicts or does not persist")
+    admin_token: SecretStr | None = Field(None, min_length=1, description="bearer token with every right")
+    public_url: Annotated[str | None, AfterValidator(_public_url)] = Field(None, description="address used in links")
+    secret_key: SecretStr | None = Field(None, description="base64 of 32 bytes; several, newest first, for rotation")
+    smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_url)] = Field(None, description="smtp:// or smtps://")
+    mail_from: str | None = Field(None, description="sender of mails")
+    egress_allow: Networks = Field((), description="private networks to which webhooks may go")
+    trusted_proxies: Networks = Field((), description="networks whose X-Forwarded-For is believed")
+    processes: int = Field(1, ge=1, le=64, description="HTTP processes sharing the port")
+    partitions: int = Field(16, ge=1, le=256, description="fixed at first start; see docs/decisions")
+    log_level: str = Field(
+        "info", pattern="(?i)^(debug|info|warning|error)$", description="debug, info, warning, error"
+    )
+    log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
+
+    @property
+    def base_url(self) -> str:
+        """The address for links; never taken from a Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    def keys(self) -> list[bytes]:
+        """The master keys, newest first, each 32 bytes. Generates one into the data directory at first use.
+
+        Raises ConfigurationError if one is not base64 of 32 bytes.
+        """
+        text = self.secret_key.get_secret_value() if self.secret_key else self._key_file()
+        keys = []
+        for part in text.replace(",", " ").split():
+            try:
+                key = base64.b64decode(part, validate=True)
+            except ValueError:
+                key = b""
+            if len(key) != 32:
+                raise ConfigurationError(
+                    [
+                        "MODERATION_SECRET_KEY: each key must be base64 of 32 bytes; make one with: openssl rand -base64 32"
+                    ]
+                )
+            keys.append(key)
+        if not keys:
+            raise ConfigurationError(["MODERATION_SECRET_KEY: is empty; make one with: openssl rand -base64 32"])
+        return keys
+
+    def _key_file(self) -> str:
+        path = self.data_dir / "secret.key"
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            key = base64.b64encode(secrets.token_bytes(32)).decode()
+            try:
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:  # another process was first
+                return path.read_text()
+            with os.fdopen(fd, "w") as file:
+                file.write(key + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            return key
+
+
+def load(overrides: dict[str, Any] | None = None, environ: dict[str, str] | None = None) -> Settings:
+    """Read the settings; raises ConfigurationError naming every mistake at once."""
+    environ = dict(os.environ) if environ is None else environ
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    fields = Settings.model_fields
+    toml = Path(environ.get("MODERATION_CONFIG", "moderation.toml"))
+    if toml.exists():
+        try:
+            values |= tomllib.loads(toml.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            problems.append(f"{toml}: {error}")
+    elif "MODERATION_CONFIG" in environ:
+        problems.append(f"MODERATION_CONFIG: there is no file {toml}")
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name == "MODERATION_CONFIG":
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key in fields:
+            if value != "":
+                values[key] = value
+        elif key.endswith("_file") and key.removesuffix("_file") in fields:
+            try:
+                values.setdefault(key.removesuffix("_file"), Path(value).read_text().strip())
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{name}: {error}")
+        else:
+            close = difflib.get_close_matches(key, fields, n=1)
+            hint = f"; did you mean {PREFIX}{close[0].upper()}?" if close else "; remove it"
+            problems.append(f"{name}: there is no such setting{hint}")
+    values |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        for item in error.errors(include_input=False, include_url=False):
+            key = str(item["loc"][0]) if item["loc"] else "?"
+            described = f" ({fields[key].description})" if key in fields else ""
+            problems.append(f"{PREFIX}{key.upper()}: {item['msg'].removeprefix('Value error, ')}{described}")
+        raise ConfigurationError(problems) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return settings

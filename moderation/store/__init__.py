@@ -1,0 +1,1 @@
+"""Redis: the keys, the scripts, one module per noun. Nothing else knows Redis."""

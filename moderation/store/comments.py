@@ -1,0 +1,252 @@
+"""Comments: stored in one script call, read by id or page by page."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
+from moderation.model import Comment, Site, Status, Submission
+from moderation.privacy import Privacy, mask_address, mask_addresses, normal_address
+from moderation.store import keys, scripts
+from moderation.store.connection import Store
+
+RATE_INTERVAL_MS, RATE_BURST = 1000, 60  # per address and site: 60 at once, then one a second
+_HEAD = '{"s":"pending","v":1}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the visitor is told."""
+
+    comment_id: str
+    status: Status
+
+
+class StaleSite(Exception):
+    """The caller's copy of the site is old: load it again and repeat."""
+
+
+def make_body(
+    privacy: Privacy, site: str, comment_id: str, said: Submission, screening: list[dict[str, str]] | None
+) -> dict[str, Any]:
+    """What never changes. Addresses in name and text are masked here, on the way in; the original is sealed beside them."""
+    name, text, title = mask_addresses(said.name), mask_addresses(said.text), mask_addresses(said.thread_title)
+    body: dict[str, Any] = {
+        "site": site,
+        "thread": said.thread,
+        "name": name,
+        "text": text,
+        "who": privacy.author_id(site, said.email, said.name),
+        "locale": said.locale,
+    }
+    if said.email:
+        body["email"] = privacy.seal(said.email, comment_id)
+    if name != said.name or text != said.text:
+        body["masked"] = [
+            f for f, was, now in (("author", said.name, name), ("comment", said.text, text)) if was != now
+        ]
+        body["original"] = privacy.seal(json.dumps([said.name, said.text], ensure_ascii=False), comment_id)
+    for key, value in (
+        ("url", said.url),
+        ("thread_url", said.thread_url),
+        ("thread_title", title),
+        ("external_id", said.external_id),
+    ):
+        if value:
+            body[key] = value
+    if said.notify_replies and said.email:
+        body["notify"] = True
+    if screening:
+        body["screening"] = screening
+    return body
+
+
+async def submit(
+    store: Store,
+    site: Site,
+    version: str,
+    said: Submission,
+    *,
+    address: str,
+    idempotency_key: str = "",
+    screening: list[dict[str, str]] | None = None,
+) -> Accepted:
+    """Store one comment in one round trip; returns only after Redis has it on disk.
+
+    Raises Conflict (duplicate, idempotency), Invalid (parent), TooMany, StaleSite, Unavailable.
+    """
+    privacy, policy = store.privacy, site.policy
+    partition = keys.site_partition(site.id, store.partitions)
+    tag = keys.tag(partition)
+    comment_id = keys.new_id(partition)
+    body = make_body(privacy, site.id, comment_id, said, screening)
+    who, thread = body["who"], keys.thread_key(said.thread)
+    parent = said.parent
+    content = privacy.keyed_hash("content", said.thread, said.text, said.name, said.email, said.url, said.parent)
+    duplicate = privacy.keyed_hash("dup", site.id, said.thread, said.text, said.name, normal_address(said.email))
+    rate = RATE_INTERVAL_MS if policy.rate_limits and address else 0
+    arguments = (
+        [
+            f"{tag}c:{comment_id}",
+            f"{tag}site:{site.id}",
+            f"{tag}s:{site.id}:pending",
+            f"{tag}t:{site.id}:{thread}:pending",
+            f"{tag}a:{who}",
+            f"{tag}dup:{duplicate}",
+            f"{tag}idem:{privacy.keyed_hash('idem', site.id, idempotency_key) if idempotency_key else ''}",
+            f"{tag}rate:{privacy.keyed_hash('rate', site.id, address) if rate else ''}",
+            f"{tag}subs:{site.id}:comment.submitted",
+            f"{tag}x:{site.id}",
+        ],
+        comment_id,
+        _HEAD.encode() + to_json(body),
+        version,
+        policy.duplicate_window_seconds,
+        content,
+        "1" if idempotency_key else "",
+        parent,
+        rate,
+        RATE_BURST,
+        tag,
+        keys.new_id(partition),
+        " ".join(keys.new_id(partition) for _ in range(20)),
+        said.external_id,
+        site.id,
+        said.thread,
+    )
+    if store.replicas_to_ack:
+        reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)
+        if count < store.replicas_to_ack:
+            raise Unavailable()
+    else:
+        reply = await scripts.run(store.pipe, "submit", *arguments)
+    match reply[0]:
+        case "ok":
+            return Accepted(comment_id, Status.PENDING)
+        case "same":
+            return Accepted(reply[1], Status(reply[2]))
+        case "site":
+            raise StaleSite
+        case "duplicate":
+            raise Conflict("You said this already: the same comment is waiting or published.", code="duplicate")
+        case "conflict":
+            raise Conflict("This Idempotency-Key came with another comment before.", code="idempotency_conflict")
+        case "parent":
+            raise Invalid([FieldError("parent", "not_found", "The comment you reply to is not there (any more).")])
+        case _:
+            raise TooMany(int(reply[1]))
+
+
+def parse_value(comment_id: str, value: str, claim: dict[str, Any] | None = None) -> Comment:
+    """Head and body of a stored value."""
+    head, _, body = value.partition("\n")
+    parsed = from_json(head)
+    return Comment(comment_id, (said := from_json(body))["site"], Status(parsed["s"]), parsed["v"], said, parsed, claim)
+
+
+async def load(store: Store, comment_id: str) -> Comment:
+    """One comment with its live claim; raises NotFound."""
+    return (await load_many(store, [comment_id]))[0] or _missing()
+
+
+def _missing() -> Comment:
+    raise NotFound("There is no such comment.")
+
+
+async def load_many(store: Store, ids: list[str]) -> list[Comment | None]:
+    """Several comments in one write; None where there is none."""
+    values = await store.pipe.call_many([("GET", f"{store.tag_of_id(i)}c:{i}") for i in ids])
+    found = [parse_value(i, v) if v else None for i, v in zip(ids, values, strict=True)]
+    held = [c for c in found if c and c.status is Status.PENDING]
+    if not held:
+        return found
+    commands: list[tuple[Any, ...]] = [("TIME",)]
+    for comment in held:
+        tag = store.tag_of_id(comment.id)
+        commands.append(("ZSCORE", f"{tag}claims:{comment.site}", comment.id))
+        commands.append(("HGET", f"{tag}claimed:{comment.site}", comment.id))
+    now, *replies = await store.pipe.call_many(commands)
+    at = int(now[0]) * 1000
+    claims: dict[str, dict[str, Any]] = {}
+    for comment, score, holder in zip(held, replies[::2], replies[1::2], strict=True):
+        if score and float(score) > at:
+            claims[comment.id] = {"by": holder, "until_ms": int(float(score))}
+    return [
+        Comment(c.id, c.site, c.status, c.version, c.body, c.head, claims[c.id]) if c and c.id in claims else c
+        for c in found
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some comments in order, and how many there are in all."""
+
+    items: list[Comment]
+    total: int
+
+
+async def page(
+    store: Store,
+    site: str,
+    statuses: list[Status],
+    *,
+    thread: str = "",
+    cursor: str = "",
+    newest: bool = False,
+    limit: int = 50,
+) -> Page:
+    """One page of a site (or of one of its threads), all indexes read at one instant. `cursor` is the last id seen."""
+    tag = store.tag_of_site(site)
+    prefix = f"{tag}t:{site}:{keys.thread_key(thread)}:" if thread else f"{tag}s:{site}:"
+    return await _page(store, tag, site, [prefix + status for status in statuses], cursor, newest, limit)
+
+
+async def page_of_author(
+    store: Store, site: str, author: str, *, cursor: str = "", newest: bool = False, limit: int = 50
+) -> Page:
+    """One page of one author's comments on a site, all statuses."""
+    tag = store.tag_of_site(site)
+    return await _page(store, tag, site, [f"{tag}a:{author}"], cursor, newest, limit)
+
+
+async def _page(store: Store, tag: str, site: str, indexes: list[str], cursor: str, newest: bool, limit: int) -> Page:
+    total, *rows = await scripts.run(
+        store.pipe,
+        "page",
+        indexes,
+        cursor,
+        "newest" if newest else "oldest",
+        limit,
+        tag,
+        f"{tag}claims:{site}",
+        f"{tag}claimed:{site}",
+    )
+    items = []
+    for comment_id, value, until, holder in zip(*[iter(rows)] * 4, strict=True):
+        if value:
+            claim = {"by": holder, "until_ms": int(float(until))} if until else None
+            items.append(parse_value(comment_id, value, claim))
+    return Page(items, total)
+
+
+async def thread_version(store: Store, site: str, thread: str) -> str:
+    """Changes whenever the approved part of a thread does; the ETag of its reading."""
+    return await store.pipe.call("GET", f"{store.tag_of_site(site)}tv:{site}:{keys.thread_key(thread)}") or "0"
+
+
+async def count(store: Store, site: str, status: Status) -> int:
+    """How many comments of a site have a status."""
+    return int(await store.pipe.call("ZCARD", f"{store.tag_of_site(site)}s:{site}:{status}"))
+
+
+def masked_email(privacy: Privacy, comment: Comment) -> str | None:
+    """What moderators see of an address."""
+    sealed = comment.body.get("email")
+    if not sealed:
+        return None
+    try:
+        return mask_address(privacy.open(sealed, comment.id))
+    except ValueError:
+        return "•••"

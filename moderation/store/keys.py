@@ -1,0 +1,71 @@
+"""Every key of the product on one page. `{pNN}` is the partition's hash tag: one site, one slot (Redis Cluster).
+
+| key                               | type   | holds                                                   | life      | written by            |
+|-----------------------------------|--------|---------------------------------------------------------|-----------|-----------------------|
+| m:{g}:meta                        | hash   | partitions, data version                                | for ever  | first start           |
+| m:{g}:tokens                      | hash   | token id → JSON (name, role, sites, hash)               | for ever  | people                |
+| m:{g}:token:<sha256>              | string | token id                                                | for ever  | people                |
+| m:{g}:users                       | hash   | name → JSON (argon2 hash, role, sites)                  | for ever  | people                |
+| m:{g}:session:<sha256>            | string | JSON of a signed-in moderator                           | 12 h idle | people                |
+| m:{pNN}:sites                     | set    | slugs                                                   | for ever  | sites                 |
+| m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
+| m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secret sealed                       | for ever  | endpoints             |
+| m:{pNN}:subs:<slug>:<event>       | set    | ids of enabled endpoints that want the event            | for ever  | endpoints             |
+| m:{pNN}:c:<id>                    | string | head (JSON, changes) LF body (JSON, never changes)      | for ever  | submit, decide, undo  |
+| m:{pNN}:s:<slug>:<status>         | zset   | comment ids, score 0: UUIDv7 order is time order        | for ever  | submit, decide, undo  |
+| m:{pNN}:t:<slug>:<thread>:<st>    | zset   | the same for one thread; <thread> is 20 hex of SHA-1    | for ever  | submit, decide, undo  |
+| m:{pNN}:tv:<slug>:<thread>        | string | counter: the approved part of the thread changed        | for ever  | decide, undo, settle  |
+| m:{pNN}:a:<author>                | zset   | comment ids of one author pseudonym                     | for ever  | submit                |
+| m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle        |
+| m:{pNN}:dup:<hash>                | string | comment id                                              | window    | submit                |
+| m:{pNN}:idem:<hash>               | string | comment id, content hash                                | 24 h      | submit                |
+| m:{pNN}:rate:<hash>               | string | GCRA: theoretical arrival time, ms                      | seconds   | submit                |
+| m:{pNN}:claims:<slug>             | zset   | comment id by end of lease, ms                          | for ever  | claim, release, decide|
+| m:{pNN}:claimed:<slug>            | hash   | comment id → moderator                                  | for ever  | claim, release, decide|
+| m:{pNN}:h:<id>                    | list   | history of a comment: JSON, oldest first                | for ever  | decide, undo, contact |
+| m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact |
+| m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 90 days   | submit, decide        |
+| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, state, n, due, lease   | 90 days   | submit, decide, take, settle |
+| m:{pNN}:at:<delivery id>          | list   | attempts: JSON, oldest first, at most 20                | 90 days   | settle                |
+| m:{pNN}:cd:<comment id>           | list   | delivery ids of a comment                               | 90 days   | submit, decide        |
+| m:{pNN}:lane:<lane>               | zset   | delivery id by the ms it is next due (lease included)   | –         | submit, decide, take, settle |
+| m:{pNN}:fl:<lane>                 | zset   | deliveries in flight by end of lease                    | –         | take, settle          |
+| m:{pNN}:lanes                     | zset   | lanes by their first due ms                             | –         | submit, decide, take, settle |
+| m:{pNN}:nudge                     | list   | wakes a blocked worker                                  | –         | submit, decide, take  |
+"""
+
+import hashlib
+import zlib
+
+from uuid_utils import uuid7
+
+GLOBAL = "m:{g}:"
+META = GLOBAL + "meta"
+
+
+def tag(partition: int) -> str:
+    """The prefix of all keys in one partition."""
+    return f"m:{{p{partition:02d}}}:"
+
+
+def site_partition(site: str, partitions: int) -> int:
+    """The partition of a site, for ever the same (CRC-32)."""
+    return zlib.crc32(site.encode()) % partitions
+
+
+def new_id(partition: int) -> str:
+    """A UUIDv7 whose last byte names the partition, so that an id alone finds its keys.
+
+    66 bits of the counter and randomness remain beside the millisecond.
+    """
+    return f"{str(uuid7())[:-2]}{partition:02x}"
+
+
+def partition_of(some_id: str) -> int:
+    """The partition that an id of `new_id` lives in."""
+    return int(some_id[-2:], 16)
+
+
+def thread_key(thread: str) -> str:
+    """20 hex digits of SHA-1: names the thread in keys (the same as redis.sha1hex in the scripts)."""
+    return hashlib.sha1(thread.encode(), usedforsecurity=False).hexdigest()[:20]

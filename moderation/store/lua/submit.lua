@@ -1,0 +1,65 @@
+-- Store one comment. Everything is checked first and written last: a script is atomic, but nothing rolls it back.
+-- KEYS  1 comment  2 site  3 s:<site>:pending  4 t:<site>:<thread>:pending  5 author  6 dup  7 idem  8 rate
+--       9 subs:<site>:comment.submitted  10 x:<site>
+-- ARGV  1 id  2 value  3 site version  4 duplicate window s (0 = off)  5 content hash  6 idempotent? ('1')  7 parent id or external id
+--       8 rate interval ms (0 = off)  9 rate burst  10 tag  11 event id  12 delivery ids  13 external id  14 site  15 thread
+-- Reply {'ok'} | {'same', id, status} | {'conflict'} | {'site'} | {'duplicate', id} | {'parent'} | {'slow', seconds}
+-- @include comment
+-- @include outbox
+local id, tag, site = ARGV[1], ARGV[10], ARGV[14]
+if ARGV[6] == '1' then
+  local known = redis.call('GET', KEYS[7])
+  if known then
+    local known_id, content = string.match(known, '^(%S+) (%S+)$')
+    if content ~= ARGV[5] then return { 'conflict' } end
+    local value = redis.call('GET', tag .. 'c:' .. known_id)
+    return { 'same', known_id, value and split(value).s or 'rejected' }
+  end
+end
+if redis.call('HGET', KEYS[2], 'v') ~= ARGV[3] then return { 'site' } end
+if redis.call('EXISTS', KEYS[1]) == 1 then return { 'ok' } end
+local window = tonumber(ARGV[4])
+if window > 0 then
+  local first = redis.call('GET', KEYS[6])
+  if first then return { 'duplicate', first } end
+end
+local parent = ARGV[7]
+if parent ~= '' then
+  local value = redis.call('GET', tag .. 'c:' .. parent)
+  if not value then
+    parent = redis.call('HGET', KEYS[10], parent)
+    value = parent and redis.call('GET', tag .. 'c:' .. parent)
+  end
+  if not value then return { 'parent' } end
+  local head, body = split(value)
+  local said = cjson.decode(body)
+  if head.s ~= 'approved' or said.site ~= site or said.thread ~= ARGV[15] then return { 'parent' } end
+end
+local interval = tonumber(ARGV[8])
+if interval > 0 then -- GCRA: one timestamp says how far ahead of its pace a sender is
+  local at = now()
+  local arrival = math.max(tonumber(redis.call('GET', KEYS[8]) or 0), at)
+  local ahead = arrival - at
+  local allowed = (tonumber(ARGV[9]) - 1) * interval
+  if ahead > allowed then return { 'slow', math.ceil((ahead - allowed) / 1000) } end
+  redis.call('SET', KEYS[8], string.format('%.0f', arrival + interval), 'PX', math.ceil(ahead + interval))
+end
+local value = ARGV[2]
+if parent ~= '' then -- the parent's real id goes into the head: the body came before we knew it
+  local head, body = split(value)
+  head.p = parent
+  value = join(head, body)
+end
+redis.call('SET', KEYS[1], value)
+redis.call('ZADD', KEYS[3], 0, id)
+redis.call('ZADD', KEYS[4], 0, id)
+redis.call('ZADD', KEYS[5], 0, id)
+if window > 0 then redis.call('SET', KEYS[6], id, 'EX', window) end
+if ARGV[6] == '1' then redis.call('SET', KEYS[7], id .. ' ' .. ARGV[5], 'EX', 86400) end
+if ARGV[13] ~= '' then redis.call('HSETNX', KEYS[10], ARGV[13], id) end
+if redis.call('EXISTS', KEYS[9]) == 1 then
+  local at = now()
+  local event = cjson.encode({ id = ARGV[11], type = 'comment.submitted', at = iso(at), status = 'pending', sequence = 0 })
+  outbox(tag, ARGV[11], event, KEYS[9], ARGV[12], '', site, at, id)
+end
+return { 'ok' }

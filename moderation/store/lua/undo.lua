@@ -1,0 +1,29 @@
+-- Take a decision back while its deliveries are still held: nothing of it was sent.
+-- KEYS  1 comment  2 h:<id>  3 audit:<site>  4 cd:<id>
+-- ARGV  1 id  2 by  3 tag  4 site  5 thread
+-- Reply {'ok', value} | {'missing'} | {'late', value}
+-- @include comment
+local id, by, tag, site = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local value = redis.call('GET', KEYS[1])
+if not value then return { 'missing' } end
+local head, body = split(value)
+local at = now()
+if not head.u or at >= head.u.til then return { 'late', value } end
+local undone, before = head.s, head.u.before
+for delivery in string.gmatch(head.u.dl, '[^ ]+') do
+  local key = tag .. 'dl:' .. delivery
+  local lane = redis.call('HGET', key, 'lane')
+  if lane then redis.call('ZREM', tag .. 'lane:' .. lane, delivery) end
+  redis.call('DEL', key)
+  redis.call('LREM', KEYS[4], 0, delivery)
+end
+redis.call('DEL', tag .. 'ev:' .. head.u.ev)
+head.s, head.by, head.at, head.r, head.q = before.s, before.by, before.at, before.r, before.q
+if undone == 'approved' then head.ap = nil end
+head.u, head.v = nil, head.v + 1
+local after = join(head, body)
+redis.call('SET', KEYS[1], after)
+move(tag, site, ARGV[5], id, undone, head.s)
+redis.call('RPUSH', KEYS[2], cjson.encode({ at = iso(at), by = by, decision = 'undo', from = undone, to = head.s, version = head.v }))
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.undo', 'comment', id, 'detail', undone)
+return { 'ok', after }

@@ -1,0 +1,95 @@
+"""Who may do what: bearer tokens, accounts, sessions. Tokens and session ids are stored hashed, passwords by argon2id."""
+
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from pydantic_core import from_json, to_json
+
+from moderation.errors import Conflict, NotFound
+from moderation.model import Moderator
+from moderation.privacy import new_token, token_hash
+from moderation.store import keys
+from moderation.store.connection import Store
+
+_TOKENS, _USERS = keys.GLOBAL + "tokens", keys.GLOBAL + "users"
+SESSION_IDLE_SECONDS = 12 * 3600
+_hasher = PasswordHasher()
+_NOBODY = _hasher.hash("nobody has this password")  # so that an unknown name costs as much as a wrong password
+
+
+async def add_token(store: Store, who: Moderator, created_at: str) -> tuple[str, str]:
+    """Returns the token's id and the token, which is never shown again."""
+    token, token_id = new_token("mod_"), keys.new_id(0)
+    record = who.model_dump() | {"id": token_id, "hash": token_hash(token), "created_at": created_at}
+    await store.pipe.call_many(
+        [("HSET", _TOKENS, token_id, to_json(record)), ("SET", f"{keys.GLOBAL}token:{record['hash']}", token_id)]
+    )
+    return token_id, token
+
+
+async def tokens(store: Store) -> list[dict[str, Any]]:
+    """All tokens without their hashes."""
+    rows = await store.pipe.call("HGETALL", _TOKENS)
+    return sorted(
+        ({k: v for k, v in from_json(text).items() if k != "hash"} for text in rows[1::2]), key=lambda t: str(t["id"])
+    )
+
+
+async def remove_token(store: Store, token_id: str) -> None:
+    """Raises NotFound."""
+    text = await store.pipe.call("HGET", _TOKENS, token_id)
+    if not text:
+        raise NotFound("There is no such token.")
+    await store.pipe.call_many([("DEL", f"{keys.GLOBAL}token:{from_json(text)['hash']}"), ("HDEL", _TOKENS, token_id)])
+
+
+async def by_token(store: Store, token: str) -> Moderator | None:
+    """Whose token this is."""
+    token_id = await store.pipe.call("GET", f"{keys.GLOBAL}token:{token_hash(token)}")
+    text = token_id and await store.pipe.call("HGET", _TOKENS, token_id)
+    if not text:
+        return None
+    record = from_json(text)
+    return Moderator.model_validate({k: record[k] for k in ("name", "role", "sites", "contact")})
+
+
+async def add_user(store: Store, who: Moderator, password: str) -> None:
+    """Raises Conflict if the name is taken. Slow on purpose (argon2id)."""
+    record = who.model_dump() | {"password": _hasher.hash(password)}
+    if not await store.pipe.call("HSETNX", _USERS, who.name, to_json(record)):
+        raise Conflict("There is an account with this name already.", code="exists")
+
+
+async def user_record(store: Store, name: str) -> dict[str, Any] | None:
+    """The stored account."""
+    text = await store.pipe.call("HGET", _USERS, name)
+    return from_json(text) if text else None
+
+
+def password_fits(record: dict[str, Any] | None, password: str) -> bool:
+    """Check a password; takes as long for an unknown name. Call it in a thread: it burns 100 ms on purpose."""
+    try:
+        return _hasher.verify(record["password"] if record else _NOBODY, password[:1024]) and record is not None
+    except (Argon2Error, InvalidHashError):
+        return False
+
+
+async def open_session(store: Store, who: Moderator) -> str:
+    """A new session id for the cookie; stored hashed."""
+    session = new_token("")
+    await store.pipe.call(
+        "SET", f"{keys.GLOBAL}session:{token_hash(session)}", who.model_dump_json(), "EX", SESSION_IDLE_SECONDS
+    )
+    return session
+
+
+async def by_session(store: Store, session: str) -> Moderator | None:
+    """Whose session this is; being asked keeps it alive."""
+    key = f"{keys.GLOBAL}session:{token_hash(session)}"
+    text, _ = await store.pipe.call_many([("GET", key), ("EXPIRE", key, SESSION_IDLE_SECONDS)])
+    return Moderator.model_validate_json(text) if text else None
+
+
+async def close_session(store: Store, session: str) -> None:
+    await store.pipe.call("DEL", f"{keys.GLOBAL}session:{token_hash(session)}")

@@ -1,0 +1,166 @@
+"""The review queue: claim, release, decide, undo, history, audit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from moderation.errors import Conflict, NotFound, Unavailable
+from moderation.lifecycle import Transition
+from moderation.model import Comment, Decision
+from moderation.store import keys, scripts
+from moderation.store.comments import parse_value
+from moderation.store.connection import Store
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """What a moderator asks for."""
+
+    decision: Decision
+    by: str
+    version: int | None = None
+    reason: str = ""
+    note: str = ""
+    undo_seconds: int = 0
+    force: bool = False
+
+
+async def claim(store: Store, site: str, by: str, limit: int, lease_seconds: int) -> list[Comment]:
+    """Lease up to `limit` waiting comments of a site, oldest first; they are nobody else's until the lease ends."""
+    tag = store.tag_of_site(site)
+    rows = await scripts.run(
+        store.pipe,
+        "claim",
+        [f"{tag}s:{site}:pending", f"{tag}claims:{site}", f"{tag}claimed:{site}"],
+        by,
+        limit,
+        lease_seconds * 1000,
+        tag,
+    )
+    return [
+        parse_value(comment_id, value, {"by": by, "until_ms": int(ends)})
+        for comment_id, value, ends in zip(*[iter(rows)] * 3, strict=True)
+    ]
+
+
+async def release(store: Store, site: str, by: str, ids: list[str]) -> list[str]:
+    """Give leases of the caller back; without ids all of them. Returns those released."""
+    tag = store.tag_of_site(site)
+    return list(await scripts.run(store.pipe, "release", [f"{tag}claims:{site}", f"{tag}claimed:{site}"], by, *ids))
+
+
+async def decide(
+    store: Store, comment: Comment, wanted: DecisionRequest, leads_to: Transition, mail_target: str
+) -> Comment:
+    """Carry out a decision with its event and deliveries in one step. Deciding what is already so changes nothing.
+
+    Raises NotFound, Conflict (stale version, another's lease), Unavailable.
+    """
+    partition = keys.partition_of(comment.id)
+    tag, site = keys.tag(partition), comment.site
+    arguments = (
+        [
+            f"{tag}c:{comment.id}",
+            f"{tag}claims:{site}",
+            f"{tag}claimed:{site}",
+            f"{tag}h:{comment.id}",
+            f"{tag}audit:{site}",
+            f"{tag}subs:{site}:{leads_to.event}",
+        ],
+        comment.id,
+        leads_to.status,
+        leads_to.event,
+        "" if wanted.version is None else wanted.version,
+        wanted.by,
+        "1" if wanted.force else "",
+        wanted.reason,
+        wanted.note,
+        wanted.undo_seconds * 1000,
+        tag,
+        keys.new_id(partition),
+        " ".join(keys.new_id(partition) for _ in range(25)),
+        mail_target,
+        site,
+        comment.body["thread"],
+        wanted.decision,
+    )
+    if store.replicas_to_ack:
+        reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "decide", *arguments)
+        if count < store.replicas_to_ack:
+            raise Unavailable("The decision could not be stored safely right now. Please repeat it in a moment.")
+    else:
+        reply = await scripts.run(store.pipe, "decide", *arguments)
+    match reply[0]:
+        case "ok" | "same":
+            return parse_value(comment.id, reply[1])
+        case "missing":
+            raise NotFound("There is no such comment.")
+        case "stale":
+            now = parse_value(comment.id, reply[1])
+            who = now.head.get("by") or "–"
+            raise Conflict(
+                "The comment is %(status)s by now (decided by %(who)s).", code="stale", status=now.status.value, who=who
+            )
+        case _:
+            raise Conflict(
+                "%(who)s is looking at this comment right now.", code="claimed", who=reply[1], until=reply[2]
+            )
+
+
+async def undo(store: Store, comment: Comment, by: str) -> Comment:
+    """Take the decision back while its deliveries are still held; raises Conflict once the time is over."""
+    tag = store.tag_of_id(comment.id)
+    reply = await scripts.run(
+        store.pipe,
+        "undo",
+        [f"{tag}c:{comment.id}", f"{tag}h:{comment.id}", f"{tag}audit:{comment.site}", f"{tag}cd:{comment.id}"],
+        comment.id,
+        by,
+        tag,
+        comment.site,
+        comment.body["thread"],
+    )
+    if reply[0] == "missing":
+        raise NotFound("There is no such comment.")
+    if reply[0] == "late":
+        raise Conflict("The time to undo is over; decide again instead.", code="too_late")
+    return parse_value(comment.id, reply[1])
+
+
+async def history(store: Store, comment_id: str) -> list[dict[str, Any]]:
+    """What happened to a comment, oldest first."""
+    return [
+        from_json(entry)
+        for entry in await store.pipe.call("LRANGE", f"{store.tag_of_id(comment_id)}h:{comment_id}", 0, -1)
+    ]
+
+
+async def record_reveal(store: Store, comment: Comment, by: str, at: str) -> None:
+    """An address is about to be read in full: first the audit entry, then the answer."""
+    tag = store.tag_of_id(comment.id)
+    await store.pipe.call_many(
+        [
+            ("RPUSH", f"{tag}h:{comment.id}", to_json({"at": at, "by": by, "action": "contact.read"})),
+            (
+                "XADD",
+                f"{tag}audit:{comment.site}",
+                "MAXLEN",
+                "~",
+                100_000,
+                "*",
+                "by",
+                by,
+                "action",
+                "contact.read",
+                "comment",
+                comment.id,
+            ),
+        ]
+    )
+
+
+async def audit(store: Store, site: str, limit: int = 100) -> list[dict[str, str]]:
+    """The newest entries of a site's audit log."""
+    rows = await store.pipe.call("XREVRANGE", f"{store.tag_of_site(site)}audit:{site}", "+", "-", "COUNT", limit)
+    return [{"id": row[0], "site": site, **dict(zip(row[1][::2], row[1][1::2], strict=True))} for row in rows]

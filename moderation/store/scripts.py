@@ -1,0 +1,55 @@
+"""Loads lua/*.lua and runs them by digest; a server that lost its scripts (restart, failover) is given them again."""
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from moderation.store.pipe import Pipe, ReplyError
+
+_FOLDER = Path(__file__).parent / "lua"
+_INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
+
+
+class Script:
+    """One state change. Safe to repeat: what it has done already it recognises by the ids it is given."""
+
+    __slots__ = ("name", "sha", "source")
+
+    def __init__(self, name: str) -> None:
+        text = (_FOLDER / f"{name}.lua").read_text()
+        self.name = name
+        self.source = _INCLUDE.sub(lambda m: (_FOLDER / "include" / f"{m[1]}.lua").read_text(), text)
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of that file name."""
+    return Script(name)
+
+
+async def run(pipe: Pipe, name: str, keys: list[str], *args: Any) -> Any:
+    """Run a script: one round trip, but for the first time on a server."""
+    lua = script(name)
+    try:
+        return await pipe.call("EVALSHA", lua.sha, len(keys), *keys, *args)
+    except ReplyError as error:
+        if not str(error).startswith("NOSCRIPT"):
+            raise
+    return await pipe.call("EVAL", lua.source, len(keys), *keys, *args)
+
+
+async def run_acknowledged(pipe: Pipe, replicas: int, name: str, keys: list[str], *args: Any) -> tuple[Any, int]:
+    """The same, and then how many replicas have it (WAIT, on the same connection, in the same write)."""
+    lua = script(name)
+    command = ("EVALSHA", lua.sha, len(keys), *keys, *args)
+    try:
+        reply, count = await pipe.call_many([command, ("WAIT", replicas, 1000)])
+    except ReplyError as error:
+        if not str(error).startswith("NOSCRIPT"):
+            raise
+        command = ("EVAL", lua.source, len(keys), *keys, *args)
+        reply, count = await pipe.call_many([command, ("WAIT", replicas, 1000)])
+    return reply, count

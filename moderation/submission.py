@@ -1,0 +1,192 @@
+"""Raw fields, from any door and under any alias → a Submission, or every field error at once. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+
+from moderation.errors import FieldError, Invalid
+from moderation.model import Policy, Site, Submission
+
+ALIASES = {
+    "author": ("author", "name"),
+    "email": ("email",),
+    "url": ("url", "website"),
+    "comment": ("comment", "message", "body", "text", "content"),
+    "thread": ("thread", "thread_id", "post_id", "page", "comment_post_ID"),
+    "thread_url": ("thread_url",),
+    "thread_title": ("thread_title",),
+    "parent": ("parent", "parent_id", "comment_parent"),
+    "locale": ("locale",),
+    "redirect_to": ("redirect_to", "return_to"),
+    "notify_replies": ("notify_replies",),
+    "external_id": ("external_id",),
+}
+FIELD_OF = {alias: field for field, aliases in ALIASES.items() for alias in aliases}
+# What forms carry besides: WordPress's consent box and button, and ours. Ignored in JSON too.
+IGNORED = frozenset({"wp-comment-cookies-consent", "submit"})
+
+NAME_MAX, EMAIL_MAX, URL_MAX, THREAD_MAX, TITLE_MAX, EXTERNAL_MAX = 245, 254, 2000, 512, 500, 200
+# C0 and C1 but tab and line feed; line and paragraph separators are line breaks; non-characters and lone surrogates.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_SIMPLE_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+REQUIRED = "This field is required."
+MESSAGES = {
+    "required": REQUIRED,
+    "too_long": "This is too long: at most %(limit)s characters.",
+    "invalid": "This is not valid.",
+    "unknown": "There is no such field.",
+    "not_found": "The comment you reply to is not there (any more).",
+}
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """NFC, one kind of line break, no control characters, trimmed. Never anything that changes what was said."""
+    if lines:
+        text = (
+            text.replace("\r\n", "\n")
+            .replace("\r", "\n")
+            .replace("\u2028", "\n")
+            .replace("\u2029", "\n\n")
+            .replace("\x85", "\n")
+        )
+    else:
+        text = re.sub("[\r\n\t\x85\u2028\u2029]+", " ", text)
+    return unicodedata.normalize("NFC", _FORBIDDEN.sub("", text)).strip()
+
+
+def is_comment_id(text: str) -> bool:
+    """Whether this is one of our ids (UUIDv7, lower case)."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_address(text: str) -> bool:
+    """A deliverable-looking address. The common kind is recognised by a linear pattern, the rest by email-validator."""
+    if len(text) > EMAIL_MAX:
+        return False
+    if (
+        _SIMPLE_ADDRESS.fullmatch(text)
+        and ".." not in text
+        and ".@" not in text
+        and not text.endswith((".test", ".local"))
+    ):
+        return True
+    try:
+        # local networks and test set-ups use .test and .local; deliverability is the mail server's business
+        validate_email(text, check_deliverability=False, test_environment=True)
+    except (EmailNotValidError, UnicodeError, ValueError):
+        return False
+    return "." in text.rpartition("@")[2]
+
+
+def is_web_url(text: str) -> bool:
+    """http or https with a host, without user information or an address in it."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  raises ValueError for a port that is none
+    except ValueError:
+        return False
+    whole = unquote(text)
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and parts.username is None
+        and "@" not in whole.replace("/@", "")
+        and not any(c.isspace() or ord(c) < 32 or c in '<>"\\`' for c in whole)
+    )
+
+
+class _Reader:
+    """Collects errors while fields are read."""
+
+    def __init__(self, fields: Mapping[str, object], *, json: bool) -> None:
+        self.errors: list[FieldError] = []
+        self.values: dict[str, str] = {}
+        self.json = json
+        for key, value in fields.items():
+            field = FIELD_OF.get(key)
+            if field is None:
+                if json and key not in IGNORED:
+                    self.fail(clean(key)[:60] or "?", "unknown")
+            elif not self.values.get(field):  # the first filled alias wins
+                self.values[field] = self._string(field, value)
+
+    def _string(self, field: str, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        if value is None:
+            return ""
+        if field == "notify_replies" and isinstance(value, bool):
+            return "1" if value else ""
+        if (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and field in {"thread", "parent", "external_id"}
+            and abs(value) < 1 << 63
+        ):
+            return str(value)  # WordPress numbers its posts and comments
+        self.fail(field, "invalid")
+        return ""
+
+    def fail(self, field: str, code: str, **params: object) -> None:
+        if not any(error.field == field for error in self.errors):
+            self.errors.append(FieldError(field, code, MESSAGES[code], params))
+
+    def take(self, field: str, limit: int, *, required: bool = False, lines: bool = False) -> str:
+        """A cleaned value; its length is counted in characters, after trimming."""
+        text = clean(self.values.get(field, ""), lines=lines)
+        if required and not text:
+            self.fail(field, "required")
+        elif len(text) > limit:
+            self.fail(field, "too_long", limit=limit)
+        return text
+
+    def url(self, field: str) -> str:
+        text = self.take(field, URL_MAX)
+        if text and field == "url" and "://" not in text and re.match(r"[\w-]+(\.[\w-]+)+(/|$)", text):
+            text = "http://" + text  # what people type, and what WordPress does with it
+        if text and len(text) <= URL_MAX and not is_web_url(text):
+            self.fail(field, "invalid")
+        return text
+
+
+def parse(fields: Mapping[str, object], site: Site, *, json: bool) -> Submission:
+    """Read one submission. JSON refuses unknown fields, forms ignore them. Raises Invalid with every field error."""
+    policy: Policy = site.policy
+    read = _Reader(fields, json=json)
+    name = read.take("author", NAME_MAX, required=policy.require_author)
+    email = read.take("email", EMAIL_MAX, required=policy.require_email)
+    if email and len(email) <= EMAIL_MAX and not is_address(email):
+        read.fail("email", "invalid")
+    url = read.url("url")
+    text = read.take("comment", policy.max_comment_length, required=True, lines=True)
+    thread = read.take("thread", THREAD_MAX, required=True)
+    thread_url = read.url("thread_url")
+    thread_title = read.take("thread_title", TITLE_MAX)
+    parent = read.take("parent", EXTERNAL_MAX)
+    locale = read.take("locale", 35)
+    if locale and not _LOCALE.fullmatch(locale):
+        read.fail("locale", "invalid")
+    redirect_to = read.url("redirect_to")
+    external_id = read.take("external_id", EXTERNAL_MAX)
+    if read.errors:
+        raise Invalid(read.errors)
+    return Submission(
+        name=name,
+        email=email,
+        url=url,
+        text=text,
+        thread=thread,
+        thread_url=thread_url,
+        thread_title=thread_title,
+        parent="" if parent == "0" else parent,
+        locale=locale,
+        redirect_to=redirect_to,
+        notify_replies=read.values.get("notify_replies", "").strip().lower() in {"1", "on", "yes", "true"},
+        external_id=external_id,
+    )

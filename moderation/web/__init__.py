@@ -1,0 +1,1 @@
+"""Inbound: people, forms and API clients over HTTP."""

@@ -1,0 +1,208 @@
+"""Managing: sites, endpoints, tokens, audit."""
+
+import time
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from moderation.errors import Conflict, FieldError, Forbidden, Invalid, UnsupportedType
+from moderation.model import Endpoint, Moderator, Role, Site
+from moderation.privacy import Privacy, mask_address, new_secret
+from moderation.public import iso
+from moderation.store import endpoints, people, review, sites
+from moderation.submission import MESSAGES, is_address
+from moderation.web import body
+from moderation.web.auth import need
+from moderation.web.context import CONTEXT
+from moderation.web.review_api import json
+from moderation.web.schemas import EndpointIn, EndpointPatch, TokenIn
+
+ENDPOINTS_MAX = 20
+
+
+def _now() -> str:
+    return iso(int(time.time() * 1000))
+
+
+def _shown(privacy: Privacy, site: Site) -> dict[str, Any]:
+    """A site as its admins see it: addresses of those to be told are masked even here."""
+    return site.model_dump(mode="json") | {
+        "notify": [mask_address(privacy.open(sealed, f"site:{site.id}")) for sealed in site.notify]
+    }
+
+
+def _seal_notify(privacy: Privacy, site: Site) -> Site:
+    wrong = [
+        FieldError(f"notify.{index}", "invalid", MESSAGES["invalid"])
+        for index, a in enumerate(site.notify)
+        if not is_address(a)
+    ]
+    if wrong:
+        raise Invalid(wrong)
+    return site.model_copy(
+        update={"notify": tuple(privacy.seal(address, f"site:{site.id}") for address in site.notify)}
+    )
+
+
+async def create_site(request: web.Request) -> web.Response:
+    """A new site."""
+    moderator = await need(request, Role.ADMIN)
+    if moderator.sites is not None:
+        raise Forbidden("Only an admin of all sites can add one.")
+    store = request.app[CONTEXT].store
+    site = _seal_notify(store.privacy, await body.json_body(request, Site))
+    return json(_shown(store.privacy, await sites.create(store, site)), 201)
+
+
+async def list_sites(request: web.Request) -> web.Response:
+    """The sites the caller may see."""
+    moderator = await need(request, Role.ADMIN)
+    store = request.app[CONTEXT].store
+    names = await sites.names(store) if moderator.sites is None else moderator.sites
+    found = [(await sites.load(store, name))[0] for name in names]
+    return json({"items": [_shown(store.privacy, site) for site in found]})
+
+
+async def get_site(request: web.Request) -> web.Response:
+    """One site."""
+    store = request.app[CONTEXT].store
+    await need(request, Role.ADMIN, request.match_info["site"])
+    site, _ = await sites.load(store, request.match_info["site"])
+    return json(_shown(store.privacy, site))
+
+
+async def change_site(request: web.Request) -> web.Response:
+    """Change some fields; the policy's too, one by one."""
+    store = request.app[CONTEXT].store
+    await need(request, Role.ADMIN, request.match_info["site"])
+    site, _ = await sites.load(store, request.match_info["site"])
+    changes = await _object(request)
+    if "id" in changes and changes["id"] != site.id:
+        raise Invalid([FieldError("id", "invalid", "The id of a site can't change.")])
+    merged = site.model_dump(mode="json") | changes
+    if isinstance(changes.get("policy"), dict):
+        merged["policy"] = site.policy.model_dump(mode="json") | changes["policy"]
+    try:
+        changed = Site.model_validate_json(to_json(merged), strict=True)
+    except ValidationError as error:
+        raise body.field_errors(error) from None
+    if "notify" in changes:
+        changed = _seal_notify(store.privacy, changed)
+    await sites.save(store, changed)
+    return json(_shown(store.privacy, changed))
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    kind, _ = body.content_type(request)
+    if kind != body.JSON:
+        raise UnsupportedType("Send JSON.")
+    found = body.parse_json(await body.read(request))
+    if not isinstance(found, dict):
+        raise Invalid([FieldError("body", "invalid", MESSAGES["invalid"])])
+    return found
+
+
+async def delete_site(request: web.Request) -> web.Response:
+    """Delete a site and everything it holds."""
+    moderator = await need(request, Role.ADMIN, request.match_info["site"])
+    if moderator.sites is not None:
+        raise Forbidden("Only an admin of all sites can delete one.")
+    context = request.app[CONTEXT]
+    await sites.remove(context.store, request.match_info["site"])
+    context.site_cache.pop(request.match_info["site"], None)
+    return web.Response(status=204)
+
+
+async def _site_for_admin(request: web.Request) -> str:
+    name = request.match_info["site"]
+    await need(request, Role.ADMIN, name)
+    await sites.load(request.app[CONTEXT].store, name)
+    return name
+
+
+async def create_endpoint(request: web.Request) -> web.Response:
+    """A new endpoint; its secret is in this answer and never again."""
+    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    asked = await body.json_body(request, EndpointIn)
+    if len(await endpoints.of_site(store, site)) >= ENDPOINTS_MAX:
+        raise Conflict("A site has at most %(limit)s endpoints.", code="limit", limit=ENDPOINTS_MAX)
+    fields = asked.model_dump() | {"events": tuple(dict.fromkeys(asked.events))}
+    endpoint = Endpoint(id=store.new_id(site), site=site, created_at=_now(), **fields)
+    secret = new_secret("whsec_")
+    await endpoints.save(store, endpoint, [secret])
+    return json(endpoint.model_dump() | {"secret": secret}, 201)
+
+
+async def list_endpoints(request: web.Request) -> web.Response:
+    """A site's endpoints, without secrets."""
+    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    return json({"items": [endpoint.model_dump() for endpoint in await endpoints.of_site(store, site)]})
+
+
+async def get_endpoint(request: web.Request) -> web.Response:
+    """One endpoint."""
+    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    return json((await endpoints.load(store, site, request.match_info["endpoint"]))[0].model_dump())
+
+
+async def change_endpoint(request: web.Request) -> web.Response:
+    """Change some fields."""
+    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    endpoint, secrets = await endpoints.load(store, site, request.match_info["endpoint"])
+    changes = {k: v for k, v in (await body.json_body(request, EndpointPatch)).model_dump().items() if v is not None}
+    if "events" in changes:
+        changes["events"] = tuple(dict.fromkeys(changes["events"]))
+    changed = endpoint.model_copy(update=changes)
+    await endpoints.save(store, changed, secrets)
+    return json(changed.model_dump())
+
+
+async def delete_endpoint(request: web.Request) -> web.Response:
+    """Delete an endpoint."""
+    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    await endpoints.remove(store, site, request.match_info["endpoint"])
+    return web.Response(status=204)
+
+
+async def _super_admin(request: web.Request) -> Moderator:
+    moderator = await need(request, Role.ADMIN)
+    if moderator.sites is not None:
+        raise Forbidden("Only an admin of all sites can do this.")
+    return moderator
+
+
+async def create_token(request: web.Request) -> web.Response:
+    """A new bearer token, shown once."""
+    await _super_admin(request)
+    store = request.app[CONTEXT].store
+    asked = await body.json_body(request, TokenIn)
+    who = Moderator(
+        name=asked.name,
+        role=asked.role,
+        sites=None if asked.sites is None else tuple(asked.sites),
+        contact=asked.contact,
+    )
+    created_at = _now()
+    token_id, token = await people.add_token(store, who, created_at)
+    return json({"id": token_id, **who.model_dump(mode="json"), "created_at": created_at, "token": token}, 201)
+
+
+async def list_tokens(request: web.Request) -> web.Response:
+    """All tokens, without the tokens themselves."""
+    await _super_admin(request)
+    return json({"items": await people.tokens(request.app[CONTEXT].store)})
+
+
+async def delete_token(request: web.Request) -> web.Response:
+    """Revoke a token, at once."""
+    await _super_admin(request)
+    await people.remove_token(request.app[CONTEXT].store, request.match_info["token"])
+    return web.Response(status=204)
+
+
+async def audit(request: web.Request) -> web.Response:
+    """The newest 100 entries of a site's audit log."""
+    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    return json({"items": await review.audit(store, site)})

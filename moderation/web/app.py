@@ -1,0 +1,68 @@
+"""Puts the application together and runs it."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from aiohttp import web
+
+from moderation.log import get_logger
+from moderation.settings import Settings
+from moderation.store.connection import Store
+from moderation.web import health, pages, routes
+from moderation.web.context import CONTEXT, Context
+from moderation.web.middleware import outermost
+
+log = get_logger(__name__)
+DRAIN_SECONDS = 20.0
+
+
+def build(settings: Settings, store: Store, *extra: Callable[[web.Application], None]) -> web.Application:
+    """The application; `extra` add routes (the demo's)."""
+    app = web.Application(middlewares=[outermost])
+    app[CONTEXT] = Context(settings, store, pages.environment())
+    health.install(app)
+    routes.install(app)
+    for add in extra:
+        add(app)
+    return app
+
+
+async def serve(app: web.Application, stop: asyncio.Event, on_listening: Callable[[int], None]) -> None:
+    """Listen until `stop`; then refuse to be ready, finish what runs, and end."""
+    settings = app[CONTEXT].settings
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        handler_cancellation=False,
+        keepalive_timeout=65,
+        shutdown_timeout=DRAIN_SECONDS,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(
+            runner, settings.host, settings.port, backlog=1024, reuse_port=settings.processes > 1 or None
+        )
+        await site.start()
+        bound = runner.addresses[0]
+        on_listening(bound[1])
+        await stop.wait()
+        app[CONTEXT].draining = True
+        await asyncio.sleep(0.2)  # /readyz turns before the door closes
+    finally:
+        await runner.cleanup()
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether somebody else listens there already."""
+    if port == 0:
+        return True
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,52 @@
+"""What every handler works with, by typed keys."""
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from jinja2 import Environment
+from prometheus_client import CollectorRegistry, Counter
+
+from moderation.model import Site
+from moderation.settings import Settings
+from moderation.store import sites
+from moderation.store.connection import Store
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Counters of this process; what is in Redis is counted when asked for."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    submissions: Counter = field(init=False)
+    decisions: Counter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.submissions = Counter(
+            "moderation_submissions", "Submissions by answer.", ["status"], registry=self.registry
+        )
+        self.decisions = Counter("moderation_decisions", "Decisions by kind.", ["decision"], registry=self.registry)
+
+
+@dataclass(slots=True)
+class Context:
+    """One per process."""
+
+    settings: Settings
+    store: Store
+    templates: Environment
+    metrics: Metrics = field(default_factory=Metrics)
+    draining: bool = False
+    site_cache: dict[str, tuple[Site, str]] = field(default_factory=dict)
+
+    async def site(self, site_id: str, *, fresh: bool = False) -> tuple[Site, str]:
+        """The site and its version; a copy is safe where a script checks the version. Raises NotFound."""
+        if fresh or site_id not in self.site_cache:
+            self.site_cache.pop(site_id, None)
+            found = await sites.load(self.store, site_id)
+            if len(self.site_cache) > 10_000:
+                self.site_cache.clear()
+            self.site_cache[site_id] = found
+        return self.site_cache[site_id]
+
+
+CONTEXT = web.AppKey("CONTEXT", Context)

@@ -1,0 +1,79 @@
+"""Alive, ready, and the figures."""
+
+import time
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic_core import to_json
+
+from moderation.errors import ModerationError
+from moderation.model import Status
+from moderation.store import comments, outbox, sites
+from moderation.store.connection import durability_problems
+from moderation.web.context import CONTEXT, Context
+
+_CHECK_AGAIN_SECONDS = 5.0
+_DURABILITY = web.AppKey("_DURABILITY", dict[str, tuple[float, list[str]]])
+
+
+def install(app: web.Application) -> None:
+    """A place for the last durability check: it asks Redis four things, too many for every probe."""
+    app[_DURABILITY] = {}
+
+
+async def alive(_: web.Request) -> web.Response:
+    """The process answers."""
+    return web.Response(text='{"status": "ok"}', content_type="application/json")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Redis is in reach and durable; 503 says why not."""
+    context = request.app[CONTEXT]
+    problems = ["shutting down"] if context.draining else []
+    try:
+        if not problems:
+            await context.store.pipe.call("PING")
+            problems = [] if context.settings.redis_unsafe else await _durability(request.app, context)
+    except ModerationError:
+        problems = ["Redis does not answer"]
+    body = {"status": "unavailable", "reasons": problems} if problems else {"status": "ready"}
+    return web.Response(
+        body=to_json(body),
+        status=503 if problems else 200,
+        content_type="application/json",
+        headers={"Retry-After": "2"} if problems else None,
+    )
+
+
+async def _durability(app: web.Application, context: Context) -> list[str]:
+    checked_at, problems = app[_DURABILITY].get("last", (float("-inf"), []))
+    if time.monotonic() - checked_at > _CHECK_AGAIN_SECONDS:
+        problems = await durability_problems(context.store.url)
+        app[_DURABILITY]["last"] = (time.monotonic(), problems)
+    return problems
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus: this process' counters, and the queue and outbox as Redis has them. Names and numbers only."""
+    context = request.app[CONTEXT]
+    text = generate_latest(context.metrics.registry).decode()
+    up, lines = 1, []
+    try:
+        pending = [
+            (name, await comments.count(context.store, name, Status.PENDING))
+            for name in await sites.names(context.store)
+        ]
+        waiting, oldest_ms = await outbox.backlog(context.store)
+        lines = [
+            "# TYPE moderation_pending gauge",
+            *[f'moderation_pending{{site="{name}"}} {count}' for name, count in pending],
+        ]
+        lines += ["# TYPE moderation_outbox_backlog gauge", f"moderation_outbox_backlog {waiting}"]
+        lines += [
+            "# TYPE moderation_outbox_oldest_due_seconds gauge",
+            f"moderation_outbox_oldest_due_seconds {oldest_ms / 1000:.3f}",
+        ]
+    except ModerationError:
+        up = 0
+    lines += ["# TYPE moderation_redis_up gauge", f"moderation_redis_up {up}"]
+    return web.Response(body=(text + "\n".join(lines) + "\n").encode(), headers={"Content-Type": CONTENT_TYPE_LATEST})

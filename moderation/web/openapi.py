@@ -1,0 +1,135 @@
+"""The OpenAPI 3.1 description, made of the route table and the pydantic models, and a page to read it offline."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from pydantic_core import to_json
+
+from moderation import __version__
+from moderation.web import pages
+from moderation.web import schemas as s
+
+if TYPE_CHECKING:
+    from moderation.web.routes import Route
+
+DESCRIPTION = web.AppKey("DESCRIPTION", dict[str, Any])
+_FORMS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+_WORDS = {
+    200: "OK", 201: "Created", 202: "Taken; it is on disk", 204: "Done", 303: "Back to the page (forms)", 304: "Not changed",
+    400: "Unreadable", 401: "No or bad token", 403: "Not allowed", 404: "No such thing", 409: "Conflict", 413: "Over 1 MiB",
+    415: "Other content type", 422: "Field errors", 429: "Too many", 503: "Redis can't store it now",
+}  # fmt: skip
+
+
+def _failures(route: "Route") -> list[int]:
+    failures = [503]
+    if "{" in route.path:
+        failures.append(404)
+    if route.role:
+        failures += [401, 403]
+    if route.body:
+        failures += [400, 413, 415, 422]
+    if route.query:
+        failures.append(422)
+    if route.form:
+        failures += [403, 409, 429]
+    if "decision" in route.path or "undo" in route.path or route.path.endswith("/sites"):
+        failures.append(409)
+    return sorted(set(failures))
+
+
+def _operation(route: "Route", refs: dict[Any, Any]) -> dict[str, Any]:
+    name = route.handler.__name__
+    module = route.handler.__module__.rsplit(".", 1)[-1]
+    wp = "_wordpress" if "wp-comments" in route.path else ""
+    operation: dict[str, Any] = {
+        "operationId": f"{module}_{name}{wp}",
+        "summary": (route.handler.__doc__ or name).strip().splitlines()[0],
+        "tags": [module],
+        "parameters": [
+            {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
+            for part in re.findall(r"{(\w+)}", route.path)
+        ],
+        "responses": {},
+    }
+    if route.query:
+        schema = route.query.model_json_schema(ref_template="#/components/schemas/{model}")
+        for key, value in schema["properties"].items():
+            operation["parameters"].append({"name": key, "in": "query", "required": False, "schema": value})
+    if route.body:
+        kinds = _FORMS if route.form else _FORMS[:1]
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind: {"schema": refs[route.body, "validation"]} for kind in kinds},
+        }
+    if route.form:
+        operation["parameters"].append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "maxLength": 255},
+            }
+        )
+    if route.role:
+        operation["security"] = [{"bearer": []}]
+        operation["description"] = f"Needs the right `{route.role.value}`."
+    for status, model in sorted(route.answers.items()):
+        answer: dict[str, Any] = {"description": _WORDS[status]}
+        if model:
+            answer["content"] = {"application/json": {"schema": refs[model, "serialization"]}}
+        operation["responses"][str(status)] = answer
+    for status in _failures(route):
+        operation["responses"].setdefault(
+            str(status),
+            {
+                "description": _WORDS[status],
+                "content": {"application/problem+json": {"schema": refs[s.Problem, "serialization"]}},
+            },
+        )
+    return operation
+
+
+def describe(routes: Iterable["Route"]) -> dict[str, Any]:
+    """The whole description."""
+    routes = [route for route in routes if route.documented]
+    wanted: dict[tuple[type[BaseModel], Any], None] = {(s.Problem, "serialization"): None}
+    for route in routes:
+        if route.body:
+            wanted[route.body, "validation"] = None
+        for model in route.answers.values():
+            if model:
+                wanted[model, "serialization"] = None
+        if route.query:
+            wanted[route.query, "validation"] = None
+    refs, definitions = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Comment moderation",
+            "version": __version__,
+            "description": "Submit, review, decide, be told, read.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+async def document(request: web.Request) -> web.Response:
+    """This description."""
+    return web.Response(body=to_json(request.app[DESCRIPTION]), content_type="application/json")
+
+
+async def page(request: web.Request) -> web.Response:
+    """The description as a page: no script, no outside request."""
+    return pages.page(request, "docs.html", "en", api=request.app[DESCRIPTION])

@@ -1,0 +1,271 @@
+"""The review API: list, one comment, claim, release, decide, undo."""
+
+import time
+from typing import Any
+
+from aiohttp import web
+from pydantic_core import to_json
+
+from moderation import lifecycle, public, submission
+from moderation.errors import Forbidden, ModerationError, NotFound
+from moderation.model import Comment, Moderator, Role, Status
+from moderation.store import comments, outbox, review, sites
+from moderation.store.comments import Page
+from moderation.store.connection import Store
+from moderation.store.review import DecisionRequest
+from moderation.web import body, problem
+from moderation.web.auth import need
+from moderation.web.context import CONTEXT, Context
+from moderation.web.middleware import locale_of
+from moderation.web.schemas import BulkDecisionIn, ClaimIn, CommentQuery, DecisionIn, ReleaseIn
+
+_SCAN_MAX = 20_000  # comments looked at for a text search; beyond it the walk goes on with the next page
+_SCAN_PAGE = 500
+
+
+def json(data: Any, status: int = 200) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=to_json(data), status=status, content_type="application/json")
+
+
+def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[str, Any]:
+    """The moderators' view of the contract, section 3."""
+    text = found.body
+    claim = found.claim and {"by": found.claim["by"], "expires_at": public.iso(found.claim["until_ms"])}
+    reasons = [{"rule": "site_mode", "verdict": "hold", "detail": "hold_all"}, *text.get("screening", [])]
+    return {
+        "id": found.id,
+        "site": found.site,
+        "thread": {"id": text["thread"], "url": text.get("thread_url"), "title": text.get("thread_title")},
+        "parent": found.head.get("p"),
+        "status": found.status.value,
+        "version": found.version,
+        "author": {**public.author(found), "email_masked": comments.masked_email(store.privacy, found)},
+        **public.said(found),
+        "masked": text.get("masked", []),
+        "created_at": public.iso(found.created_ms),
+        "decided_at": found.head.get("at"),
+        "decided_by": found.head.get("by"),
+        "reason": found.head.get("r"),
+        "claim": claim,
+        "screening": {"verdict": "hold", "reasons": reasons},
+        "delivery": {"state": delivery_state},
+        "external_id": found.head.get("x") or text.get("external_id"),
+    }
+
+
+async def _rendered(store: Store, found: list[Comment]) -> list[dict[str, Any]]:
+    states = await outbox.states(store, found)
+    return [for_moderators(store, comment, states[comment.id]) for comment in found]
+
+
+async def load_for(request: web.Request, role: Role) -> tuple[Context, Moderator, Comment]:
+    """The comment named in the path, for somebody who may see it. Another site's is not found."""
+    moderator = await need(request, role)
+    context = request.app[CONTEXT]
+    comment_id = request.match_info["id"]
+    if not submission.is_comment_id(comment_id):
+        raise NotFound("There is no such comment.")
+    found = await comments.load(context.store, comment_id)
+    if not moderator.may(role, found.site):
+        raise NotFound("There is no such comment.")
+    return context, moderator, found
+
+
+async def visible_sites(store: Store, moderator: Moderator, wanted: str | None) -> list[str]:
+    """The sites a moderator may see, or the one asked for."""
+    if wanted is not None:
+        if moderator.sites is not None and wanted not in moderator.sites:
+            raise NotFound("There is no such site.")
+        await sites.load(store, wanted)
+        return [wanted]
+    return await sites.names(store) if moderator.sites is None else list(moderator.sites)
+
+
+async def listing(request: web.Request) -> web.Response:
+    """Comments page by page; the cursor is the last id, and ids are in the order of time."""
+    moderator = await need(request, Role.VIEWER)
+    query = body.validate(CommentQuery, dict(request.query))
+    store = request.app[CONTEXT].store
+    found = await find(store, await visible_sites(store, moderator, query.site), query)
+    more = len(found.items) > query.limit
+    items = found.items[: query.limit]
+    return json(
+        {"items": await _rendered(store, items), "next_cursor": items[-1].id if more else None, "total": found.total}
+    )
+
+
+async def find(store: Store, names: list[str], query: CommentQuery) -> Page:
+    """One more than a page over several sites, merged by id."""
+    merged: list[Comment] = []
+    total = 0
+    for name in names:
+        part = await _find_in(store, name, query)
+        merged += part.items
+        total += part.total
+    merged.sort(key=lambda comment: comment.id, reverse=query.sort == "newest")
+    return Page(merged[: query.limit + 1], total)
+
+
+async def _find_in(store: Store, site: str, query: CommentQuery) -> Page:
+    newest, cursor = query.sort == "newest", query.cursor or ""
+    statuses = [query.status] if query.status else list(Status)
+    if not query.q and not query.author:
+        return await comments.page(
+            store, site, statuses, thread=query.thread or "", cursor=cursor, newest=newest, limit=query.limit + 1
+        )
+    matching: list[Comment] = []
+    total, seen, at = 0, 0, ""
+    wanted = (query.q or "").casefold()
+    while seen < _SCAN_MAX:
+        if query.author:
+            part = await comments.page_of_author(store, site, query.author, cursor=at, newest=newest, limit=_SCAN_PAGE)
+        else:
+            part = await comments.page(
+                store, site, statuses, thread=query.thread or "", cursor=at, newest=newest, limit=_SCAN_PAGE
+            )
+        for comment in part.items:
+            if (
+                comment.status not in statuses
+                or (query.thread and comment.body["thread"] != query.thread)
+                or comment.site != site
+            ):
+                continue
+            if (
+                wanted
+                and wanted
+                not in f"{comment.body['name']}\n{comment.body['text']}\n{comment.body.get('thread_title', '')}".casefold()
+            ):
+                continue
+            total += 1
+            after = not cursor or (comment.id < cursor if newest else comment.id > cursor)
+            if after and len(matching) <= query.limit:
+                matching.append(comment)
+        seen += len(part.items)
+        if len(part.items) < _SCAN_PAGE:
+            break
+        at = part.items[-1].id
+    return Page(matching, total)
+
+
+async def one(request: web.Request) -> web.Response:
+    """A comment with its history."""
+    context, _, found = await load_for(request, Role.VIEWER)
+    rendered = (await _rendered(context.store, [found]))[0]
+    sent = await outbox.deliveries(context.store, found.id)
+    for delivery in sent:
+        delivery["due_at"] = public.iso(delivery.pop("due_ms")) if delivery["state"] == "queued" else None
+    rendered["history"] = await review.history(context.store, found.id)
+    rendered["deliveries"] = sent
+    return json(rendered)
+
+
+async def claim(request: web.Request) -> web.Response:
+    """Lease waiting comments, oldest first."""
+    moderator = await need(request, Role.MODERATOR)
+    asked = await body.json_body(request, ClaimIn)
+    store = request.app[CONTEXT].store
+    names = await visible_sites(store, moderator, asked.site)
+    taken: list[Comment] = []
+    for name in names:
+        taken += await review.claim(store, name, moderator.name, asked.limit, asked.lease_seconds)
+    taken.sort(key=lambda comment: comment.id)
+    surplus: dict[str, list[str]] = {}
+    for comment in taken[asked.limit :]:
+        surplus.setdefault(comment.site, []).append(comment.id)
+    for name, ids in surplus.items():
+        await review.release(store, name, moderator.name, ids)
+    return json({"items": await _rendered(store, taken[: asked.limit])})
+
+
+async def release(request: web.Request) -> web.Response:
+    """Give leases back: those named, or all of the caller's."""
+    moderator = await need(request, Role.MODERATOR)
+    asked = await body.json_body(request, ReleaseIn)
+    store = request.app[CONTEXT].store
+    released: list[str] = []
+    names = await visible_sites(store, moderator, None)
+    if asked.ids is None:
+        for name in names:
+            released += await review.release(store, name, moderator.name, [])
+    else:
+        by_site: dict[str, list[str]] = {}
+        for found in await comments.load_many(store, [i for i in asked.ids if submission.is_comment_id(i)]):
+            if found and found.site in names:
+                by_site.setdefault(found.site, []).append(found.id)
+        for name, ids in by_site.items():
+            released += await review.release(store, name, moderator.name, ids)
+    return json({"released": released})
+
+
+async def carry_out(context: Context, moderator: Moderator, found: Comment, asked: DecisionIn) -> Comment:
+    """One decision by one moderator."""
+    leads_to = lifecycle.plan(asked.decision)
+    tells_author = leads_to.status is Status.APPROVED and "email" in found.body
+    decided = await review.decide(
+        context.store,
+        found,
+        DecisionRequest(
+            asked.decision,
+            moderator.name,
+            asked.version,
+            asked.reason or "",
+            asked.note or "",
+            asked.undo_seconds,
+            asked.force,
+        ),
+        leads_to,
+        "author" if tells_author else "",
+    )
+    context.metrics.decisions.labels(asked.decision.value).inc()
+    return decided
+
+
+async def decide(request: web.Request) -> web.Response:
+    """One decision."""
+    context, moderator, found = await load_for(request, Role.VIEWER)
+    if not moderator.role.covers(Role.MODERATOR):
+        raise Forbidden()
+    decided = await carry_out(context, moderator, found, await body.json_body(request, DecisionIn))
+    return json((await _rendered(context.store, [decided]))[0])
+
+
+async def decide_many(request: web.Request) -> web.Response:
+    """Many decisions; each stands alone."""
+    moderator = await need(request, Role.MODERATOR)
+    asked = await body.json_body(request, BulkDecisionIn)
+    context, locale = request.app[CONTEXT], locale_of(request)
+    ids = list(dict.fromkeys(asked.ids))
+    known = {
+        c.id: c for c in await comments.load_many(context.store, [i for i in ids if submission.is_comment_id(i)]) if c
+    }
+    results: list[dict[str, Any]] = []
+    for comment_id in ids:
+        found = known.get(comment_id)
+        try:
+            if found is None or not moderator.may(Role.MODERATOR, found.site):
+                raise NotFound("There is no such comment.")
+            decided = await carry_out(context, moderator, found, asked)
+            results.append({"id": comment_id, "status": decided.status.value})
+        except ModerationError as error:
+            status = found.status.value if found and not isinstance(error, NotFound) else None
+            results.append({"id": comment_id, "status": status, "error": problem.as_dict(error, locale)})
+    return json({"results": results})
+
+
+async def undo(request: web.Request) -> web.Response:
+    """Take a decision back while its deliveries are held."""
+    context, moderator, found = await load_for(request, Role.MODERATOR)
+    undone = await review.undo(context.store, found, moderator.name)
+    return json((await _rendered(context.store, [undone]))[0])
+
+
+async def contact(request: web.Request) -> web.Response:
+    """Read an address in full: a right of its own, and every reading is in the audit log before it is answered."""
+    context, moderator, found = await load_for(request, Role.VIEWER)
+    if not moderator.contact:
+        raise Forbidden("Reading addresses is a right of its own (contact).")
+    if "email" not in found.body:
+        raise NotFound("No address was given with this comment.")
+    await review.record_reveal(context.store, found, moderator.name, public.iso(int(time.time() * 1000)))
+    return json({"id": found.id, "email": context.store.privacy.open(found.body["email"], found.id)})

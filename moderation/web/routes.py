@@ -1,0 +1,106 @@
+"""Every URL on one screen. The OpenAPI description is made of this table."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from moderation.model import Endpoint, Role, Site
+from moderation.web import admin_api, desk, health, openapi, read, review_api, submit
+from moderation.web import schemas as s
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `role` None: no login. `documented` False: a page, not part of the API."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role | None = None
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answers: dict[int, type[BaseModel] | None] = field(default_factory=dict)
+    form: bool = False
+    documented: bool = True
+
+
+V, M, A = Role.VIEWER, Role.MODERATOR, Role.ADMIN
+_SITE, _API = "/api/v1/sites/{site}", "/api/v1"
+_ENDPOINT = _SITE + "/endpoints/{endpoint}"
+
+ROUTES: tuple[Route, ...] = (
+    # people and forms
+    Route(
+        "POST",
+        _SITE + "/comments",
+        submit.submit,
+        body=s.SubmissionIn,
+        answers={202: s.Receipt, 201: s.Receipt, 303: None},
+        form=True,
+    ),
+    Route("OPTIONS", _SITE + "/comments", submit.preflight, answers={204: None}, documented=False),
+    Route(
+        "POST",
+        "/sites/{site}/wp-comments-post.php",
+        submit.submit,
+        body=s.SubmissionIn,
+        answers={202: s.Receipt, 303: None},
+        form=True,
+    ),
+    Route("OPTIONS", "/sites/{site}/wp-comments-post.php", submit.preflight, documented=False),
+    Route("GET", "/c/{id}/{token}", submit.status, answers={200: None}),
+    Route(
+        "GET",
+        _SITE + "/threads/{thread}/comments",
+        read.thread,
+        query=s.PublicQuery,
+        answers={200: s.PublicPage, 304: None},
+    ),
+    # moderators
+    Route("GET", _API + "/comments", review_api.listing, V, query=s.CommentQuery, answers={200: s.CommentPage}),
+    Route("GET", _API + "/comments/{id}", review_api.one, V, answers={200: s.CommentOut}),
+    Route("POST", _API + "/comments/{id}/decisions", review_api.decide, M, s.DecisionIn, answers={200: s.CommentOut}),
+    Route("POST", _API + "/comments/{id}/undo", review_api.undo, M, answers={200: s.CommentOut}),
+    Route("POST", _API + "/comments/{id}/contact", review_api.contact, V, answers={200: None}),
+    Route("POST", _API + "/decisions", review_api.decide_many, M, s.BulkDecisionIn, answers={200: None}),
+    Route("POST", _API + "/queue/claim", review_api.claim, M, s.ClaimIn, answers={200: s.ClaimOut}),
+    Route("POST", _API + "/queue/release", review_api.release, M, s.ReleaseIn, answers={200: None}),
+    # admins
+    Route("POST", _API + "/sites", admin_api.create_site, A, Site, answers={201: Site}),
+    Route("GET", _API + "/sites", admin_api.list_sites, A, answers={200: None}),
+    Route("GET", _SITE, admin_api.get_site, A, answers={200: Site}),
+    Route("PATCH", _SITE, admin_api.change_site, A, answers={200: Site}),
+    Route("DELETE", _SITE, admin_api.delete_site, A, answers={204: None}),
+    Route("GET", _SITE + "/audit", admin_api.audit, A, answers={200: None}),
+    Route("POST", _SITE + "/endpoints", admin_api.create_endpoint, A, s.EndpointIn, answers={201: Endpoint}),
+    Route("GET", _SITE + "/endpoints", admin_api.list_endpoints, A, answers={200: None}),
+    Route("GET", _ENDPOINT, admin_api.get_endpoint, A, answers={200: Endpoint}),
+    Route("PATCH", _ENDPOINT, admin_api.change_endpoint, A, s.EndpointPatch, answers={200: Endpoint}),
+    Route("DELETE", _ENDPOINT, admin_api.delete_endpoint, A, answers={204: None}),
+    Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
+    Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
+    Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
+    # the desk
+    Route("GET", "/review", desk.queue, documented=False),
+    Route("GET", "/review/sign-in", desk.sign_in_page, documented=False),
+    Route("POST", "/review/sign-in", desk.sign_in, documented=False),
+    Route("POST", "/review/sign-out", desk.sign_out, documented=False),
+    Route("POST", "/review/comments/{id}", desk.act, documented=False),
+    # running it
+    Route("GET", "/healthz", health.alive, answers={200: None}),
+    Route("GET", "/readyz", health.ready, answers={200: None, 503: None}),
+    Route("GET", "/metrics", health.metrics, answers={200: None}),
+    Route("GET", "/openapi.json", openapi.document, answers={200: None}),
+    Route("GET", "/docs", openapi.page, documented=False),
+)
+
+
+def install(app: web.Application) -> None:
+    """Add them all."""
+    app[openapi.DESCRIPTION] = openapi.describe(ROUTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.handler)

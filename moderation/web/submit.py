@@ -1,0 +1,236 @@
+"""The door for comments: JSON and forms, the site's own name for it and WordPress's."""
+
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from aiohttp import web
+from pydantic_core import to_json
+
+from moderation import submission
+from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
+from moderation.i18n import translate
+from moderation.model import Site, Status, Submission, created_ms
+from moderation.public import iso
+from moderation.screening import screen
+from moderation.store import comments
+from moderation.store.comments import Accepted, StaleSite
+from moderation.web import body, pages, problem
+from moderation.web.context import CONTEXT, Context
+from moderation.web.middleware import CORS_ORIGIN, locale_of
+from moderation.web.origins import check_origin, client_address, is_on_site, origin_of
+
+_KEY_MAX = 255
+WAITS = "Thank you. Your comment waits for review."
+IS_PUBLISHED = "Thank you. Your comment is published."
+
+
+async def preflight(request: web.Request) -> web.Response:
+    """CORS for the site's own origins; others get no permission."""
+    site, _ = await request.app[CONTEXT].site(request.match_info["site"], fresh=True)
+    origin = request.headers.get("Origin", "")
+    if origin not in site.origins:
+        raise Forbidden("Comments for this site can't be sent from here.", code="origin")
+    request[CORS_ORIGIN] = origin
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": "content-type, idempotency-key",
+            "Access-Control-Max-Age": "600",
+        },
+    )
+
+
+async def submit(request: web.Request) -> web.Response:
+    """One comment. Answers 202 only once Redis has it on disk."""
+    context = request.app[CONTEXT]
+    fields: dict[str, object] = {}
+    kind = ""
+    site: Site | None = None
+    try:
+        site, _ = await context.site(request.match_info["site"])
+        kind, options = body.content_type(request)
+        origin = check_origin(request, site, origin_of(context.settings.base_url))
+        if origin:
+            request[CORS_ORIGIN] = origin
+        fields = await _fields(request, kind, options)
+        accepted, said = await _store(request, context, fields, json=kind == body.JSON)
+    except ModerationError as error:
+        context.metrics.submissions.labels(str(problem.status_of(error))).inc()
+        locale = _page_locale(request, site, fields)
+        if site is not None and _wants_html(request, kind):
+            return _error_page(request, site, fields, error, locale)
+        return problem.answer(error, locale)
+    context.metrics.submissions.labels("202" if accepted.status is not Status.APPROVED else "201").inc()
+    locale = _page_locale(request, site, fields)
+    if _wants_html(request, kind):
+        return _after_form(request, site, said, accepted, locale)
+    return _receipt(context, said, accepted, locale)
+
+
+async def _fields(request: web.Request, kind: str, options: dict[str, str]) -> dict[str, object]:
+    if kind not in {body.JSON, body.FORM, body.MULTIPART}:
+        raise UnsupportedType()
+    raw = await body.read(request)
+    if kind == body.FORM:
+        return body.parse_form(raw)
+    if kind == body.MULTIPART:
+        if not options.get("boundary"):
+            raise BadRequest("The form could not be read.")
+        return body.parse_multipart(raw, options["boundary"])
+    found = body.parse_json(raw)
+    if not isinstance(found, dict):
+        raise BadRequest("Send a JSON object.")
+    return found
+
+
+async def _store(
+    request: web.Request, context: Context, fields: dict[str, object], *, json: bool
+) -> tuple[Accepted, Submission]:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > _KEY_MAX:
+        raise Invalid([FieldError("Idempotency-Key", "too_long", submission.MESSAGES["too_long"], {"limit": _KEY_MAX})])
+    address = client_address(request, context.settings.trusted_proxies)
+    for fresh in (False, True, True):
+        site, version = await context.site(request.match_info["site"], fresh=fresh)
+        if site.policy.mode == "closed":
+            if fresh:
+                raise Forbidden("Comments are closed.", code="closed")
+            continue  # only a fresh copy may say so: our own may be old
+        said = submission.parse(fields, site, json=json)
+        if said.redirect_to and not is_on_site(said.redirect_to, site):
+            raise Invalid([FieldError("redirect_to", "invalid", submission.MESSAGES["invalid"])])
+        if not said.locale:
+            said = _with_locale(said, locale_of(request, site.locale))
+        verdict = screen(said, site.policy)
+        reasons = [
+            {"rule": r.rule, "verdict": r.verdict, "detail": r.detail} for r in verdict.reasons if r.rule != "site_mode"
+        ]
+        try:
+            return await comments.submit(
+                context.store, site, version, said, address=address, idempotency_key=key, screening=reasons or None
+            ), said
+        except StaleSite:
+            continue
+    raise ModerationError("The site changed too often just now.")
+
+
+def _with_locale(said: Submission, locale: str) -> Submission:
+    return Submission(
+        said.name, said.email, said.url, said.text, said.thread, said.thread_url, said.thread_title, said.parent, locale,
+        said.redirect_to, said.notify_replies, said.external_id,
+    )  # fmt: skip
+
+
+def _wants_html(request: web.Request, kind: str) -> bool:
+    return kind in {body.FORM, body.MULTIPART} and "text/html" in request.headers.get("Accept", "").lower()
+
+
+def _page_locale(request: web.Request, site: Site | None, fields: dict[str, object]) -> str:
+    asked = fields.get("locale")
+    if isinstance(asked, str) and 2 <= len(asked) <= 35 and asked.replace("-", "").isalnum():
+        return asked
+    return locale_of(request, site.locale if site else "en")
+
+
+def status_url(context: Context, comment_id: str) -> str:
+    """Private to the commenter: nobody else can make its last part."""
+    return f"{context.settings.base_url}/c/{comment_id}/{context.store.privacy.sign_link('status', comment_id)}"
+
+
+def _receipt(context: Context, said: Submission, accepted: Accepted, locale: str) -> web.Response:
+    published = accepted.status is Status.APPROVED
+    answer = {
+        "id": accepted.comment_id,
+        "status": "approved" if published else "pending",
+        "thread": said.thread,
+        "created_at": iso(created_ms(accepted.comment_id)),
+        "message": translate(locale, IS_PUBLISHED if published else WAITS),
+        "status_url": status_url(context, accepted.comment_id),
+    }
+    return web.Response(body=to_json(answer), status=201 if published else 202, content_type="application/json")
+
+
+def _after_form(request: web.Request, site: Site, said: Submission, accepted: Accepted, locale: str) -> web.Response:
+    referer = request.headers.get("Referer", "")
+    if said.redirect_to:
+        target = said.redirect_to
+    elif site.thread_url_template:
+        target = site.thread_url_template.replace("{thread}", quote(said.thread, safe=""))
+    elif is_on_site(referer, site) and urlsplit(referer).path.strip("/") + urlsplit(referer).query:
+        target = referer  # a bare origin is no page: browsers cut the path across origins
+    else:
+        link = status_url(request.app[CONTEXT], accepted.comment_id)
+        return pages.page(request, "waiting.html", locale, status=202, status_url=link, message=WAITS)
+    state = "approved" if accepted.status is Status.APPROVED else "pending"
+    parts = urlsplit(target)
+    query = [
+        (k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in {"comment_status", "comment_id"}
+    ]
+    query += [("comment_status", state), ("comment_id", accepted.comment_id)]
+    location = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(query), f"comment-{accepted.comment_id}"))
+    return web.Response(status=303, headers={"Location": location})
+
+
+_KEPT = ("thread", "parent", "thread_url", "thread_title", "locale", "redirect_to", "notify_replies", "external_id")
+
+
+def _error_page(
+    request: web.Request, site: Site, fields: dict[str, object], error: ModerationError, locale: str
+) -> web.Response:
+    typed: dict[str, str] = {}
+    for name, value in fields.items():
+        field = submission.FIELD_OF.get(name)
+        if field and isinstance(value, str) and not typed.get(field):
+            typed[field] = value
+    messages = (
+        {e["field"]: e["message"] for e in problem.field_messages(error, locale)} if isinstance(error, Invalid) else {}
+    )
+    referer = request.headers.get("Referer", "")
+    response = pages.page(
+        request,
+        "form_error.html",
+        locale,
+        status=problem.status_of(error),
+        form_action=site.origins,
+        site=site,
+        typed=typed,
+        kept={name: typed[name] for name in _KEPT if typed.get(name)},
+        messages=messages,
+        hidden_messages=[m for f, m in messages.items() if f not in {"author", "email", "url", "comment"}],
+        detail=problem.message_of(error, locale),
+        can_repeat=problem.status_of(error) in {409, 422, 429, 503},
+        back=referer if is_on_site(referer, site) else "",
+        limits=submission,
+        max_comment=site.policy.max_comment_length,
+    )
+    response.headers.update(problem.headers_of(error))
+    return response
+
+
+async def status(request: web.Request) -> web.Response:
+    """The commenter's private page: waiting, published, or not, and why."""
+    context = request.app[CONTEXT]
+    comment_id, token = request.match_info["id"], request.match_info["token"]
+    if not submission.is_comment_id(comment_id) or not context.store.privacy.link_is_ours("status", comment_id, token):
+        raise NotFound("There is no such comment.")
+    found = await comments.load(context.store, comment_id)
+    # a spammer learns nothing: spam looks as if it waited
+    shown = Status.PENDING if found.status is Status.SPAM else found.status
+    reason = found.head.get("r") if shown is Status.REJECTED else None
+    if "text/html" in request.headers.get("Accept", "").lower():
+        return pages.page(
+            request,
+            "status.html",
+            locale_of(request, found.body["locale"]),
+            state=shown.value,
+            text=found.body["text"],
+            reason=reason,
+        )
+    answer = {
+        "id": comment_id,
+        "status": shown.value,
+        "thread": found.body["thread"],
+        "created_at": iso(found.created_ms),
+        "reason": reason,
+    }
+    return web.Response(body=to_json(answer), content_type="application/json")

@@ -1,0 +1,1 @@
+"""Outbound: webhooks and mail, out of one outbox."""

@@ -1,0 +1,65 @@
+"""`python -m workers`: workers alone, as many as you like."""
+
+import asyncio
+import os
+import signal
+import sys
+
+from moderation import log
+from moderation.errors import ConfigurationError, Unavailable
+from moderation.privacy import Privacy
+from moderation.settings import Settings, load
+from moderation.store.connection import open_store
+from workers import egress
+from workers.engine import Engine
+from workers.mail import MailSender
+from workers.webhook import WebhookSender
+
+PARENT = "SERVE_PARENT_PID"  # set by `serve` for the workers it starts
+
+
+async def work(settings: Settings, redis_url: str) -> None:
+    """Deliver until SIGTERM, then finish what is in flight."""
+    while True:
+        try:
+            store = await open_store(redis_url, Privacy(settings.keys()), settings.partitions)
+            break
+        except Unavailable:
+            await asyncio.sleep(0.5)
+    async with WebhookSender(store, egress.Guard(settings.egress_allow)) as webhooks:
+        engine = Engine(store, {"webhook": webhooks, "mail": MailSender(store, settings)})
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, engine.stop)
+        watcher = asyncio.create_task(_end_with_parent(engine)) if PARENT in os.environ else None
+        await engine.run()
+        if watcher:
+            watcher.cancel()
+    await store.close()
+
+
+async def _end_with_parent(engine: Engine) -> None:
+    """A worker that `serve` started ends when `serve` was killed; the next `serve` brings its own."""
+    parent = int(os.environ[PARENT])
+    while os.getppid() == parent:
+        await asyncio.sleep(0.5)
+    engine.stop()
+
+
+def main() -> None:
+    """Reads the settings; the embedded server of a running `serve` is found through MODERATION_REDIS_URL, which it sets."""
+    try:
+        settings = load()
+        log.configure(settings.log_level, as_json=settings.log_format == "json")
+        if settings.redis_url is None:
+            raise ConfigurationError(
+                ["MODERATION_REDIS_URL: a worker of its own needs a Redis or Valkey that it shares with the service"]
+            )
+        asyncio.run(work(settings, settings.redis_url.get_secret_value()))
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The loop: take → deliver → settle. Knows neither HTTP nor SMTP.
+
+A delivery is settled only after its outcome is known; a worker that dies in between leaves a lease that ends, and another
+worker makes the delivery again under the same id. No fixed ticks: it sleeps until the next due time or a nudge.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+import redis.exceptions
+
+from moderation.errors import ModerationError
+from moderation.log import get_logger
+from moderation.public import iso
+from moderation.store import keys, outbox
+from moderation.store.connection import Store, client
+from moderation.store.outbox import Job
+from workers import retry
+from workers.retry import Outcome
+
+log = get_logger(__name__)
+IN_FLIGHT = 50
+PER_LANE = 5
+LEASE_MS = (
+    60_000 + 15_000
+)  # longer than the longest attempt (mail: 60 s), or a live worker's delivery would be made twice
+SWEEP_SECONDS = 10.0  # looks at every partition this often, should a nudge be lost
+DRAIN_SECONDS = 25.0
+_BLOCK_SECONDS = 5
+
+
+class Sender(Protocol):
+    """The seam between the engine and the two ways out."""
+
+    async def deliver(self, job: Job) -> Outcome: ...
+
+
+class Engine:
+    """Runs until `stop` is called, then lets what is in flight end."""
+
+    def __init__(self, store: Store, senders: Mapping[str, Sender]) -> None:
+        self._store = store
+        self._senders = senders
+        self._running: set[asyncio.Task[None]] = set()
+        self._due = dict.fromkeys(range(store.partitions), 0.0)  # partition → monotonic time to look again
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Take nothing more."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until stopped; survives any absence of Redis."""
+        listener = asyncio.create_task(self._listen())
+        pause = 0.1
+        while not self._stopping:
+            try:
+                await self._take_due()
+                pause = 0.1
+            except ModerationError as error:
+                log.warning("outbox out of reach; trying again", problem=error.code, pause_seconds=round(pause, 1))
+                await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  spreading, not secrecy
+                pause = min(pause * 2, 5.0)
+                continue
+            self._wake.clear()
+            if len(self._running) >= IN_FLIGHT:
+                await self._wake.wait()
+                continue
+            wait = max(0.0, min(self._due.values()) - time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
+        listener.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+
+    async def _take_due(self) -> None:
+        now = time.monotonic()
+        for partition, at in list(self._due.items()):
+            free = IN_FLIGHT - len(self._running)
+            if at > now or free <= 0:
+                continue
+            self._due[partition] = now + SWEEP_SECONDS  # a nudge during the call brings it forward again
+            wait_ms, jobs = await outbox.take(self._store, partition, free, LEASE_MS, PER_LANE)
+            if wait_ms >= 0:
+                self._look_again(partition, wait_ms / 1000)
+            for job in jobs:
+                task = asyncio.create_task(self._process(job, partition))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+
+    def _look_again(self, partition: int, in_seconds: float) -> None:
+        self._due[partition] = min(self._due[partition], time.monotonic() + in_seconds)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+
+    async def _process(self, job: Job, partition: int) -> None:
+        started = time.time()
+        try:
+            outcome = await self._senders[job.kind].deliver(job)
+        except Exception as error:  # a sender's mistake must not end the loop; it counts as a failed attempt
+            log.exception("sender failed", kind=job.kind, delivery=job.delivery_id)
+            outcome = Outcome(False, "internal", detail=type(error).__name__)
+        step = retry.next_step(job.kind, outcome, job.attempts, random.random)
+        attempt = {
+            "at": iso(int(started * 1000)),
+            "ms": round((time.time() - started) * 1000),
+            "ok": outcome.ok,
+            "code": outcome.code,
+            "status": outcome.status,
+            "detail": outcome.detail,
+            **outcome.log,
+        }
+        for pause in (0.1, 0.5, 1.0, 2.0, 4.0, 8.0):
+            try:
+                kept = await outbox.settle(self._store, job, step.state, step.delay_ms, attempt, outcome.external_id)
+            except ModerationError:  # Redis is away: keep the outcome while the lease lasts
+                await asyncio.sleep(pause)
+                continue
+            log.info(
+                "attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status
+            )  # fmt: skip
+            break
+        self._look_again(partition, 0.0)
+
+    async def _listen(self) -> None:
+        """Wait for nudges on a client of its own, whose socket time-out is longer than the block."""
+        names = {keys.tag(p) + "nudge": p for p in range(self._store.partitions)}
+        connection = client(self._store.url, socket_timeout_seconds=_BLOCK_SECONDS * 2)
+        pause = 0.1
+        while True:
+            try:
+                found = await connection.blpop(list(names), timeout=_BLOCK_SECONDS)
+                pause = 0.1
+            except (redis.exceptions.RedisError, OSError, TimeoutError):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+                self._due = dict.fromkeys(self._due, 0.0)  # nudges may have been lost: look everywhere
+                self._wake.set()
+                continue
+            if found:
+                self._due[names[str(found[0])]] = 0.0
+                self._wake.set()
