@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -36,7 +36,7 @@ ARTICLES = {
         "reply": "اترك تعليقاً",
         "note": "لن يتم نشر عنوان بريدك الإلكتروني. الحقول الإلزامية مشار إليها بـ",
         "comment": "التعليق", "author": "الاسم", "email": "البريد الإلكتروني", "url": "الموقع الإلكتروني", "submit": "إرسال التعليق",
-        "pending": "شكراً لك. تعليقك بانتظار المراجعة.", "comments": "التعليقات", "other": "English",
+        "pending": "شكراً لك. تعليقك بانتظار المراجعة.", "comments": "التعليقات", "other": "English", "paper": "صحيفة الحيّ", "menu": "القائمة", "demo": "العرض",
     },
     "42": {
         "lang": "en",
@@ -45,7 +45,7 @@ ARTICLES = {
         "reply": "Leave a comment",
         "note": "Your e-mail address will not be published. Required fields are marked",
         "comment": "Comment", "author": "Name", "email": "E-mail", "url": "Website", "submit": "Post comment",
-        "pending": "Thank you. Your comment waits for review.", "comments": "Comments", "other": "العربية",
+        "pending": "Thank you. Your comment waits for review.", "comments": "Comments", "other": "العربية", "paper": "The Neighbourhood Paper", "menu": "Menu", "demo": "Demo",
     },
 }  # fmt: skip
 SAMPLES = (
@@ -115,7 +115,7 @@ async def article(request: web.Request) -> web.Response:
     words = ARTICLES[number]
     return pages.page(
         request, "demo_article.html", words["lang"], words=words, number=number, other="42" if number == "41" else "41",
-        action=f"/api/v1/sites/{SITE}/comments", published=await _published(context, number), state=request.query.get("comment_status", ""),
+        action=f"/api/v1/sites/{SITE}/comments", published=await _published(context, number), state=request.query.get("comment_status", ""), form_action=(context.settings.base_url,),
     )  # fmt: skip
 
 
@@ -147,11 +147,8 @@ async def run(settings: Settings) -> None:
             ["MODERATION_HOST: the demo signs everybody in, so it listens on loopback only; use `moderation serve`"]
         )
     inbox, secret = Inbox(), {"whsec": new_secret("whsec_")}
-    mailbox = Controller(inbox, hostname="127.0.0.1", port=0)
-    mailbox.start()
-    server = mailbox.server
-    assert isinstance(server, asyncio.Server)
-    port = server.sockets[0].getsockname()[1]
+    mailbox = await asyncio.get_running_loop().create_server(lambda: SMTP(inbox), "127.0.0.1", 0)
+    port = mailbox.sockets[0].getsockname()[1]
     changes = {
         "smtp_url": SecretStr(f"smtp://127.0.0.1:{port}"),
         "mail_from": "comments@demo.example",
@@ -181,14 +178,16 @@ async def run(settings: Settings) -> None:
             extra=(add,),
         )
     finally:
-        mailbox.stop()
+        mailbox.close()
 
 
 async def _seed(store: Store, settings: Settings, secret: str) -> None:
     """The sample site, its endpoint with this start's secret, and comments that wait."""
     base = settings.base_url
+    # a person may as well type localhost: another origin, the same loopback
+    origins = (base, f"http://localhost:{settings.port}")
     site = Site(
-        id=SITE, name="صحيفة الحيّ", origins=(base,), locale="ar", thread_url_template=base + "/demo/article/{thread}",
+        id=SITE, name="صحيفة الحيّ", origins=origins, locale="ar", thread_url_template=base + "/demo/article/{thread}",
         policy=Policy(rate_limits=False),
     )  # fmt: skip
     try:

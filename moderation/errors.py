@@ -80,8 +80,8 @@ class Invalid(ModerationError):
 class TooMany(ModerationError):
     code, message = "too_many", "Too many comments in a short time. Please wait a little."
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after: int, message: str | None = None) -> None:
+        super().__init__(message)
         self.retry_after_seconds = retry_after
 
 

@@ -1,7 +1,7 @@
 """Messages in the reader's language. msgids are English; catalogues are `locale/<language>/LC_MESSAGES/moderation.po`."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 _FOLDER = Path(__file__).parent / "locale"
-_WEIGHTED = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,4})\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*")
+_WEIGHTED = re.compile(
+    r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,4})\s*(?:;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?\s*"
+)
+_RANGES_MAX, _RANGE_MAX = 20, 60
 
 
 @cache
@@ -41,8 +44,13 @@ def language_of(locale: str) -> str:
 
 def translate(locale: str, message: str, **params: object) -> str:
     """The message in the language of `locale`, placeholders filled."""
-    text = catalogue(language_of(locale)).gettext(message)
+    text = _translated(locale, message)
     return text % params if params else text
+
+
+@lru_cache(maxsize=4096)
+def _translated(locale: str, message: str) -> str:
+    return catalogue(language_of(locale)).gettext(message)
 
 
 def translate_count(locale: str, one: str, many: str, count: int) -> str:
@@ -50,11 +58,12 @@ def translate_count(locale: str, one: str, many: str, count: int) -> str:
     return catalogue(language_of(locale)).ngettext(one, many, count) % {"count": count}
 
 
+@lru_cache(maxsize=1024)
 def accepted(header: str, fallback: str) -> str:
     """The best language of an Accept-Language header (RFC 9110, section 12.5.4) that we have a catalogue for."""
     ranked: list[tuple[float, int, str]] = []
-    for index, part in enumerate(header[:500].split(",")[:20]):
-        match = _WEIGHTED.fullmatch(part)
+    for index, part in enumerate(header.split(",", _RANGES_MAX)[:_RANGES_MAX]):
+        match = _WEIGHTED.fullmatch(part) if len(part) <= _RANGE_MAX else None
         if match and match[1].split("-")[0].lower() in languages():
             ranked.append((-float(match[2] or 1), index, match[1]))
     return min(ranked)[2] if ranked and min(ranked)[0] < 0 else fallback

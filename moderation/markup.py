@@ -11,7 +11,9 @@ _OPENERS = {"\u202a": "\u202c", "\u202b": "\u202c", "\u202d": "\u202c", "\u202e"
 _ISOLATES = "\u2066\u2067\u2068"
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _TAGS = {"p", "br", "a"}
-_RTL_LANGUAGES = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ps", "sd", "syr", "ug", "ur", "yi"})
+_RTL_LANGUAGES = frozenset(
+    "ar arc apc bal bgn ckb dv fa he iw ks lrc mzn nqo ps rhg sd sdh skr syr trw ug ur yi".split()
+)
 
 
 def direction(locale: str) -> str:
@@ -19,7 +21,7 @@ def direction(locale: str) -> str:
     parts = locale.replace("_", "-").lower().split("-")
     if any(part in {"arab", "hebr", "thaa", "syrc", "nkoo", "adlm", "rohg"} for part in parts[1:]):
         return "rtl"
-    if "latn" in parts or "cyrl" in parts:
+    if any(len(part) == 4 and part.isalpha() for part in parts[1:]):  # any other script, such as sd-Deva
         return "ltr"
     return "rtl" if parts[0] in _RTL_LANGUAGES else "ltr"
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from moderation.web import app as web_app
 
 log = get_logger(__name__)
 PARENT = "SERVE_PARENT_PID"
+_HEALTHY_SECONDS = 10.0
 
 
 def environment(settings: Settings, redis_url: str) -> dict[str, str]:
@@ -100,6 +102,7 @@ async def _keep_running(name: str, arguments: list[str], environ: dict[str, str]
     """A child process, started again whenever it ends by itself; asked to end with us."""
     pause = 0.1
     while not stop.is_set():
+        started = time.monotonic()
         child = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, env=environ, stdin=asyncio.subprocess.DEVNULL, preexec_fn=die_with_parent
         )
@@ -115,7 +118,10 @@ async def _keep_running(name: str, arguments: list[str], environ: dict[str, str]
                 child.kill()
             return
         log.error("child process ended; starting it again", child=name, code=child.returncode)
-        await asyncio.sleep(pause)
+        if time.monotonic() - started > _HEALTHY_SECONDS:
+            pause = 0.1  # it ran well and was killed; only one that fails at start waits longer each time
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, 5.0)
 
 

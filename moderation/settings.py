@@ -9,6 +9,8 @@ import ipaddress
 import os
 import secrets
 import tomllib
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -41,7 +43,42 @@ def _smtp_url(value: SecretStr | None) -> SecretStr | None:
         parts = urlsplit(value.get_secret_value())
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             raise ValueError("must look like smtp://user:password@host:587?starttls=required or smtps://host")
-        parts.port  # noqa: B018  raises ValueError for a port that is none
+        try:
+            parts.port  # noqa: B018  raises ValueError for a port that is none
+        except ValueError:  # its text quotes what may be a part of the password
+            raise ValueError("has no valid port; percent-encode / ? # @ : in user and password") from None
+    return value
+
+
+def _parse_keys(text: str) -> list[bytes]:
+    keys = []
+    for part in text.replace(",", " ").split():
+        try:
+            key = base64.b64decode(part, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise ValueError("each key must be base64 of 32 bytes; make one with: openssl rand -base64 32")
+        keys.append(key)
+    if not keys:
+        raise ValueError("is empty; make one with: openssl rand -base64 32")
+    return keys
+
+
+def _secret_key(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        _parse_keys(value.get_secret_value())
+    return value
+
+
+def _mail_from(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            parsed = Address(addr_spec=value)
+        except (ValueError, HeaderParseError, IndexError):
+            parsed = Address()
+        if not parsed.username or not parsed.domain:
+            raise ValueError("must be an address such as comments@news.example")
     return value
 
 
@@ -72,9 +109,11 @@ class Settings(BaseModel):
     redis_unsafe: bool = Field(False, description="accept a Redis that evicts or does not persist")
     admin_token: SecretStr | None = Field(None, min_length=1, description="bearer token with every right")
     public_url: Annotated[str | None, AfterValidator(_public_url)] = Field(None, description="address used in links")
-    secret_key: SecretStr | None = Field(None, description="base64 of 32 bytes; several, newest first, for rotation")
+    secret_key: Annotated[SecretStr | None, AfterValidator(_secret_key)] = Field(
+        None, description="base64 of 32 bytes; several, newest first, for rotation"
+    )
     smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_url)] = Field(None, description="smtp:// or smtps://")
-    mail_from: str | None = Field(None, description="sender of mails")
+    mail_from: Annotated[str | None, AfterValidator(_mail_from)] = Field(None, description="sender of mails")
     egress_allow: Networks = Field((), description="private networks to which webhooks may go")
     trusted_proxies: Networks = Field((), description="networks whose X-Forwarded-For is believed")
     processes: int = Field(1, ge=1, le=64, description="HTTP processes sharing the port")
@@ -95,23 +134,12 @@ class Settings(BaseModel):
 
         Raises ConfigurationError if one is not base64 of 32 bytes.
         """
-        text = self.secret_key.get_secret_value() if self.secret_key else self._key_file()
-        keys = []
-        for part in text.replace(",", " ").split():
-            try:
-                key = base64.b64decode(part, validate=True)
-            except ValueError:
-                key = b""
-            if len(key) != 32:
-                raise ConfigurationError(
-                    [
-                        "MODERATION_SECRET_KEY: each key must be base64 of 32 bytes; make one with: openssl rand -base64 32"
-                    ]
-                )
-            keys.append(key)
-        if not keys:
-            raise ConfigurationError(["MODERATION_SECRET_KEY: is empty; make one with: openssl rand -base64 32"])
-        return keys
+        if self.secret_key:
+            return _parse_keys(self.secret_key.get_secret_value())
+        try:
+            return _parse_keys(self._key_file())
+        except ValueError as error:
+            raise ConfigurationError([f"{self.data_dir / 'secret.key'}: {error}"]) from None
 
     def _key_file(self) -> str:
         path = self.data_dir / "secret.key"
@@ -145,22 +173,25 @@ def load(overrides: dict[str, Any] | None = None, environ: dict[str, str] | None
             problems.append(f"{toml}: {error}")
     elif "MODERATION_CONFIG" in environ:
         problems.append(f"MODERATION_CONFIG: there is no file {toml}")
+    from_files: dict[str, str] = {}
+    from_environ: dict[str, str] = {}
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name == "MODERATION_CONFIG":
             continue
         key = name.removeprefix(PREFIX).lower()
         if key in fields:
             if value != "":
-                values[key] = value
+                from_environ[key] = value
         elif key.endswith("_file") and key.removesuffix("_file") in fields:
             try:
-                values.setdefault(key.removesuffix("_file"), Path(value).read_text().strip())
+                from_files[key.removesuffix("_file")] = Path(value).read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
                 problems.append(f"{name}: {error}")
         else:
             close = difflib.get_close_matches(key, fields, n=1)
             hint = f"; did you mean {PREFIX}{close[0].upper()}?" if close else "; remove it"
             problems.append(f"{name}: there is no such setting{hint}")
+    values |= from_files | from_environ
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
     try:
         settings = Settings.model_validate(values)

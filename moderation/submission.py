@@ -31,6 +31,7 @@ IGNORED = frozenset({"wp-comment-cookies-consent", "submit"})
 NAME_MAX, EMAIL_MAX, URL_MAX, THREAD_MAX, TITLE_MAX, EXTERNAL_MAX = 245, 254, 2000, 512, 500, 200
 # C0 and C1 but tab and line feed; line and paragraph separators are line breaks; non-characters and lone surrogates.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_BREAKS = re.compile("[\r\n\t\x85\u2028\u2029]+")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SIMPLE_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -56,7 +57,7 @@ def clean(text: str, *, lines: bool = False) -> str:
             .replace("\x85", "\n")
         )
     else:
-        text = re.sub("[\r\n\t\x85\u2028\u2029]+", " ", text)
+        text = _BREAKS.sub(" ", text)
     return unicodedata.normalize("NFC", _FORBIDDEN.sub("", text)).strip()
 
 
@@ -101,6 +102,26 @@ def is_web_url(text: str) -> bool:
     )
 
 
+def origin_of(url: str) -> str:
+    """scheme://host[:port], default ports left out; empty for what is no web address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (
+        f":{port}" if port and port != {"http": 80, "https": 443}[parts.scheme] else ""
+    )
+
+
+def is_on_site(url: str, site: Site) -> bool:
+    """Whether a page is on one of the site's origins: compared whole, never by suffix."""
+    return bool(url) and origin_of(url) in site.origins
+
+
 class _Reader:
     """Collects errors while fields are read."""
 
@@ -113,7 +134,7 @@ class _Reader:
             if field is None:
                 if json and key not in IGNORED:
                     self.fail(clean(key)[:60] or "?", "unknown")
-            elif not self.values.get(field):  # the first filled alias wins
+            elif not self.values.get(field, "").strip():  # the first filled alias wins
                 self.values[field] = self._string(field, value)
 
     def _string(self, field: str, value: object) -> str:
@@ -139,7 +160,8 @@ class _Reader:
 
     def take(self, field: str, limit: int, *, required: bool = False, lines: bool = False) -> str:
         """A cleaned value; its length is counted in characters, after trimming."""
-        text = clean(self.values.get(field, ""), lines=lines)
+        given = self.values.get(field)
+        text = clean(given, lines=lines) if given else ""
         if required and not text:
             self.fail(field, "required")
         elif len(text) > limit:
@@ -155,8 +177,11 @@ class _Reader:
         return text
 
 
-def parse(fields: Mapping[str, object], site: Site, *, json: bool) -> Submission:
-    """Read one submission. JSON refuses unknown fields, forms ignore them. Raises Invalid with every field error."""
+def parse(fields: Mapping[str, object], site: Site, *, json: bool, locale: str = "") -> Submission:
+    """Read one submission; `locale` is for who names none. JSON refuses unknown fields, forms ignore them.
+
+    Raises Invalid with every field error.
+    """
     policy: Policy = site.policy
     read = _Reader(fields, json=json)
     name = read.take("author", NAME_MAX, required=policy.require_author)
@@ -169,10 +194,12 @@ def parse(fields: Mapping[str, object], site: Site, *, json: bool) -> Submission
     thread_url = read.url("thread_url")
     thread_title = read.take("thread_title", TITLE_MAX)
     parent = read.take("parent", EXTERNAL_MAX)
-    locale = read.take("locale", 35)
-    if locale and not _LOCALE.fullmatch(locale):
+    asked = read.take("locale", 35)
+    if asked and not _LOCALE.fullmatch(asked):
         read.fail("locale", "invalid")
     redirect_to = read.url("redirect_to")
+    if redirect_to and not is_on_site(redirect_to, site):
+        read.fail("redirect_to", "invalid")
     external_id = read.take("external_id", EXTERNAL_MAX)
     if read.errors:
         raise Invalid(read.errors)
@@ -185,7 +212,7 @@ def parse(fields: Mapping[str, object], site: Site, *, json: bool) -> Submission
         thread_url=thread_url,
         thread_title=thread_title,
         parent="" if parent == "0" else parent,
-        locale=locale,
+        locale=asked or locale,
         redirect_to=redirect_to,
         notify_replies=read.values.get("notify_replies", "").strip().lower() in {"1", "on", "yes", "true"},
         external_id=external_id,

@@ -25,9 +25,9 @@ from workers.retry import Outcome
 log = get_logger(__name__)
 IN_FLIGHT = 50
 PER_LANE = 5
-LEASE_MS = (
-    60_000 + 15_000
-)  # longer than the longest attempt (mail: 60 s), or a live worker's delivery would be made twice
+# Longer than the longest attempt (webhook 15 s, mail 60 s) and the tries to settle it, or a live worker's delivery would be
+# made twice; no longer than that, because it is what a killed worker's deliveries wait.
+WEBHOOK_LEASE_MS, MAIL_LEASE_MS = 35_000, 80_000
 SWEEP_SECONDS = 10.0  # looks at every partition this often, should a nudge be lost
 DRAIN_SECONDS = 25.0
 _BLOCK_SECONDS = 5
@@ -64,11 +64,14 @@ class Engine:
                 await self._take_due()
                 pause = 0.1
             except ModerationError as error:
+                self._due = dict.fromkeys(self._due, 0.0)  # the partition that failed is still to be looked at
                 log.warning("outbox out of reach; trying again", problem=error.code, pause_seconds=round(pause, 1))
                 await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  spreading, not secrecy
                 pause = min(pause * 2, 5.0)
                 continue
             self._wake.clear()
+            if self._stopping:  # told so while we were taking: the line above forgot it
+                break
             if len(self._running) >= IN_FLIGHT:
                 await self._wake.wait()
                 continue
@@ -86,7 +89,9 @@ class Engine:
             if at > now or free <= 0:
                 continue
             self._due[partition] = now + SWEEP_SECONDS  # a nudge during the call brings it forward again
-            wait_ms, jobs = await outbox.take(self._store, partition, free, LEASE_MS, PER_LANE)
+            wait_ms, jobs = await outbox.take(
+                self._store, partition, free, WEBHOOK_LEASE_MS, PER_LANE, mail_lease_ms=MAIL_LEASE_MS
+            )
             if wait_ms >= 0:
                 self._look_again(partition, wait_ms / 1000)
             for job in jobs:

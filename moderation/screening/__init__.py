@@ -27,16 +27,17 @@ class Verdict:
     reasons: tuple[Reason, ...]
 
 
+HELD = Reason("site_mode", "hold", "hold_all")
 Rule = Callable[[Submission, Policy], Reason | None]
 
 
 def site_mode(_: Submission, policy: Policy) -> Reason | None:
     """Everything waits for a human."""
-    return Reason("site_mode", "hold", policy.mode) if policy.mode == "hold_all" else None
+    return HELD if policy.mode == "hold_all" else None
 
 
 RULES: tuple[Rule, ...] = (site_mode,)
-HOLD_ALL = Verdict("hold", (Reason("site_mode", "hold", "hold_all"),))
+HOLD_ALL = Verdict("hold", (HELD,))
 
 
 def screen(submission: Submission, policy: Policy, rules: tuple[Rule, ...] = RULES) -> Verdict:

@@ -8,7 +8,7 @@ from pydantic_core import from_json, to_json
 
 from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from moderation.model import Comment, Site, Status, Submission
-from moderation.privacy import Privacy, mask_address, mask_addresses, normal_address
+from moderation.privacy import Privacy, mask_address, mask_addresses
 from moderation.store import keys, scripts
 from moderation.store.connection import Store
 
@@ -84,8 +84,8 @@ async def submit(
     body = make_body(privacy, site.id, comment_id, said, screening)
     who, thread = body["who"], keys.thread_key(said.thread)
     parent = said.parent
-    content = privacy.keyed_hash("content", said.thread, said.text, said.name, said.email, said.url, said.parent)
-    duplicate = privacy.keyed_hash("dup", site.id, said.thread, said.text, said.name, normal_address(said.email))
+    duplicate = privacy.keyed_hash("dup", who, said.name, said.thread, said.text)
+    content = idempotency_key and privacy.keyed_hash("content", duplicate, said.email, said.url, said.parent)
     rate = RATE_INTERVAL_MS if policy.rate_limits and address else 0
     arguments = (
         [
@@ -110,8 +110,6 @@ async def submit(
         rate,
         RATE_BURST,
         tag,
-        keys.new_id(partition),
-        " ".join(keys.new_id(partition) for _ in range(20)),
         said.external_id,
         site.id,
         said.thread,

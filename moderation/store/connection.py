@@ -8,7 +8,7 @@ import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from moderation.errors import ConfigurationError, Unavailable
+from moderation.errors import ConfigurationError, ModerationError, Unavailable
 from moderation.privacy import Privacy
 from moderation.store import keys
 from moderation.store.pipe import Pipe, ReplyError
@@ -45,10 +45,14 @@ class Store:
 async def open_store(url: str, privacy: Privacy, partitions: int, replicas_to_ack: int = 0) -> Store:
     """Connect and agree on the layout. Raises ConfigurationError when the data was laid out otherwise, Unavailable without Redis."""
     pipe = Pipe(url)
-    await pipe.call_many(
-        [("HSETNX", keys.META, "partitions", partitions), ("HSETNX", keys.META, "version", DATA_VERSION)]
-    )
-    stored, version = await pipe.call("HMGET", keys.META, "partitions", "version")
+    try:
+        await pipe.call_many(
+            [("HSETNX", keys.META, "partitions", partitions), ("HSETNX", keys.META, "version", DATA_VERSION)]
+        )
+        stored, version = await pipe.call("HMGET", keys.META, "partitions", "version")
+    except ModerationError:  # whoever waits for Redis opens again and again
+        await pipe.close()
+        raise
     if version != DATA_VERSION:
         await pipe.close()
         raise ConfigurationError(

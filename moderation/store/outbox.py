@@ -25,10 +25,15 @@ class Job:
     comment: Comment | None
 
 
-async def take(store: Store, partition: int, limit: int, lease_ms: int, per_lane: int) -> tuple[int, list[Job]]:
+async def take(
+    store: Store, partition: int, limit: int, lease_ms: int, per_lane: int, *, mail_lease_ms: int | None = None
+) -> tuple[int, list[Job]]:
     """Lease due deliveries of a partition. Also says in how many ms the next one is due (-1: none waits)."""
     tag = keys.tag(partition)
-    wait, *rows = await scripts.run(store.pipe, "take", [tag + "lanes"], limit, lease_ms, per_lane, tag, tag + "nudge")
+    mail_ms = lease_ms if mail_lease_ms is None else mail_lease_ms
+    wait, *rows = await scripts.run(
+        store.pipe, "take", [tag + "lanes"], limit, lease_ms, per_lane, tag, tag + "nudge", mail_ms
+    )
     jobs = []
     for delivery_id, lease, n, kind, target, comment_id, event, value in rows:
         comment = parse_value(comment_id, value) if value else None

@@ -106,12 +106,12 @@ class Pipe:
 
     async def call(self, *command: Any) -> Any:
         """One command. Raises Unavailable when Redis does not answer in time, ReplyError when it refuses."""
-        connection = await self._connection()
+        connection = self._ready() or await self._open(self._turn)
         return await connection.send(command)
 
     async def call_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         """Several commands on one connection, in order, one write."""
-        connection = await self._connection()
+        connection = self._ready() or await self._open(self._turn)
         return list(await asyncio.gather(*[connection.send(command) for command in commands]))
 
     async def close(self) -> None:
@@ -121,11 +121,12 @@ class Pipe:
             if connection:
                 connection.close()
 
-    async def _connection(self) -> _Connection:
+    def _ready(self) -> _Connection | None:
+        """The next connection in turn, if it is open. Raises Unavailable when too much waits on it already."""
         self._turn = turn = (self._turn + 1) % len(self._slots)
         connection = self._slots[turn]
         if connection is None or connection.transport is None:
-            connection = await self._open(turn)
+            return None
         if len(connection.waiting) > _BACKLOG_LIMIT:
             raise Unavailable()
         return connection
@@ -152,11 +153,15 @@ class Pipe:
                     _Connection, parts.hostname or "127.0.0.1", parts.port or 6379, ssl=context
                 )
                 database = parts.path.strip("/") or "0"
-            if parts.password:
-                user = (unquote(parts.username),) if parts.username else ()
-                await made.send(("AUTH", *user, unquote(parts.password)))
-            if database != "0":
-                await made.send(("SELECT", database))
+            try:
+                if parts.password:
+                    user = (unquote(parts.username),) if parts.username else ()
+                    await made.send(("AUTH", *user, unquote(parts.password)))
+                if database != "0":
+                    await made.send(("SELECT", database))
+            except BaseException:  # the watchdog does not know this connection yet
+                made.close()
+                raise
         self._slots[turn] = made
         if self._watch is None or self._watch.done():
             self._watch = asyncio.ensure_future(self._watchdog())

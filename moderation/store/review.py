@@ -79,7 +79,6 @@ async def decide(
         wanted.undo_seconds * 1000,
         tag,
         keys.new_id(partition),
-        " ".join(keys.new_id(partition) for _ in range(25)),
         mail_target,
         site,
         comment.body["thread"],

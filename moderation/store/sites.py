@@ -3,7 +3,7 @@
 import re
 
 from moderation.errors import Conflict, NotFound
-from moderation.model import Site
+from moderation.model import EVENTS, Site
 from moderation.store import keys
 from moderation.store.comments import parse_value
 from moderation.store.connection import Store
@@ -78,4 +78,5 @@ async def remove(store: Store, site_id: str) -> None:
         f"{tag}claimed:{site_id}",
         f"{tag}eps:{site_id}",
         f"{tag}audit:{site_id}",
+        *[f"{tag}subs:{site_id}:{event}" for event in EVENTS],
     )

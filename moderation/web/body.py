@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import re
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -20,7 +19,6 @@ M = TypeVar("M", bound=BaseModel)
 BODY_MAX_BYTES = 1024 * 1024
 READ_WITHIN_SECONDS = 15
 _FIELDS_MAX = 200
-_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 FORM, MULTIPART, JSON = "application/x-www-form-urlencoded", "multipart/form-data", "application/json"
 
 
@@ -47,6 +45,11 @@ async def read(request: web.Request) -> bytes:
     except (HttpProcessingError, PayloadEncodingError, web.RequestPayloadError, ConnectionError):
         raise BadRequest() from None
     return b"".join(chunks)
+
+
+def media_type(request: web.Request) -> str:
+    """What the body says it is, without parameters."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def content_type(request: web.Request) -> tuple[str, dict[str, str]]:
@@ -78,8 +81,8 @@ def parse_form(raw: bytes) -> dict[str, object]:
     except UnicodeDecodeError:
         raise BadRequest("The form is not UTF-8.") from None
     pairs = query_to_pairs(text)
-    if any(_ESCAPE.search(value) or _ESCAPE.search(name) for name, value in pairs):
-        # yarl leaves invalid UTF-8 escaped; the slow parser tells it from a percent sign that was typed
+    if any("\ufffd" in value or "\ufffd" in name for name, value in pairs):
+        # yarl replaces invalid UTF-8; the slow parser tells it from a replacement character that was typed
         try:
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
         except ValueError:

@@ -18,13 +18,22 @@ class Metrics:
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     submissions: Counter = field(init=False)
+    answered: dict[int, Counter] = field(init=False)
     decisions: Counter = field(init=False)
 
     def __post_init__(self) -> None:
+        self.answered: dict[int, Counter] = {}
         self.submissions = Counter(
             "moderation_submissions", "Submissions by answer.", ["status"], registry=self.registry
         )
         self.decisions = Counter("moderation_decisions", "Decisions by kind.", ["decision"], registry=self.registry)
+
+    def count_submission(self, status: int) -> None:
+        """One more answer of this status; the labelled child is looked up once."""
+        child = self.answered.get(status)
+        if child is None:
+            child = self.answered[status] = self.submissions.labels(str(status))
+        child.inc()
 
 
 @dataclass(slots=True)
@@ -36,6 +45,7 @@ class Context:
     templates: Environment
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
+    own_origin: str = ""  # of our own pages: the error page posts again
     site_cache: dict[str, tuple[Site, str]] = field(default_factory=dict)
 
     async def site(self, site_id: str, *, fresh: bool = False) -> tuple[Site, str]:

@@ -38,7 +38,7 @@ async def sign_in(request: web.Request) -> web.Response:
     tries_key = "m:{g}:tries:" + context.store.privacy.keyed_hash("tries", name)
     tries, _ = await context.store.pipe.call_many([("INCR", tries_key), ("EXPIRE", tries_key, _TRIES_WINDOW_SECONDS)])
     if tries > _TRIES:
-        raise TooMany(_TRIES_WINDOW_SECONDS)
+        raise TooMany(_TRIES_WINDOW_SECONDS, "Too many tries to sign in. Please wait a few minutes.")
     record = await people.user_record(context.store, name)
     async with _HASHING:
         fits = await asyncio.to_thread(people.password_fits, record, password)

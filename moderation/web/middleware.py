@@ -13,6 +13,8 @@ from moderation.web import problem
 
 log = get_logger(__name__)
 CORS_ORIGIN = web.RequestKey("CORS_ORIGIN", str)
+OURS = "A mistake of ours; its number is %(number)s."
+WRONG_METHOD = "This address does not take this method."
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -38,14 +40,20 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         if error.status < 400:
             raise
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        detail = translate(locale_of(request), NotFound.message) if error.status == 404 else error.reason
+        detail = (
+            translate(locale_of(request), NotFound.message)
+            if error.status == 404
+            else translate(locale_of(request), WRONG_METHOD)
+            if error.status == 405
+            else error.reason
+        )
         response = problem.plain(error.status, detail, locale_of(request), allow)
     except (ConnectionError, TimeoutError):
         response = problem.answer(Unavailable(), locale_of(request))
     except Exception:
         number = secrets.token_hex(4)
         log.exception("unexpected error", number=number)
-        response = problem.plain(500, f"An error of ours; its number is {number}.", locale_of(request))
+        response = problem.plain(500, translate(locale_of(request), OURS, number=number), locale_of(request))
     if not response.prepared:
         headers = response.headers
         for name, value in _SAFE.items():

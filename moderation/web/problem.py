@@ -22,7 +22,7 @@ STATUS: dict[type[errors.ModerationError], int] = {
 }
 _TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 405: "Wrong method", 409: "Conflict",
-    413: "Too large", 415: "Unsupported type", 422: "Not accepted", 429: "Too many requests", 503: "Not available",
+    413: "Too large", 415: "Unsupported type", 422: "Not accepted", 429: "Too many requests", 500: "Our mistake", 503: "Not available",
 }  # fmt: skip
 
 

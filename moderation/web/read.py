@@ -18,7 +18,7 @@ async def thread(request: web.Request) -> web.Response:
     """Approved comments of one thread."""
     request[CORS_ORIGIN] = "*"
     context = request.app[CONTEXT]
-    query = body.validate(PublicQuery, dict(request.query))
+    query = body.validate(PublicQuery, {name: value for name, value in request.query.items() if value})
     site, version = await context.site(request.match_info["site"], fresh=True)
     name = request.match_info["thread"]
     changed = await comments.thread_version(context.store, site.id, name)

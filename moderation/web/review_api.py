@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from moderation import lifecycle, public, submission
 from moderation.errors import Forbidden, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Status
+from moderation.screening import HELD
 from moderation.store import comments, outbox, review, sites
 from moderation.store.comments import Page
 from moderation.store.connection import Store
@@ -32,7 +33,7 @@ def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[st
     """The moderators' view of the contract, section 3."""
     text = found.body
     claim = found.claim and {"by": found.claim["by"], "expires_at": public.iso(found.claim["until_ms"])}
-    reasons = [{"rule": "site_mode", "verdict": "hold", "detail": "hold_all"}, *text.get("screening", [])]
+    reasons = text.get("screening") or [{"rule": HELD.rule, "verdict": HELD.verdict, "detail": HELD.detail}]
     return {
         "id": found.id,
         "site": found.site,
@@ -85,7 +86,7 @@ async def visible_sites(store: Store, moderator: Moderator, wanted: str | None) 
 async def listing(request: web.Request) -> web.Response:
     """Comments page by page; the cursor is the last id, and ids are in the order of time."""
     moderator = await need(request, Role.VIEWER)
-    query = body.validate(CommentQuery, dict(request.query))
+    query = body.validate(CommentQuery, {name: value for name, value in request.query.items() if value})
     store = request.app[CONTEXT].store
     found = await find(store, await visible_sites(store, moderator, query.site), query)
     more = len(found.items) > query.limit

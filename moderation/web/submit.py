@@ -1,6 +1,6 @@
 """The door for comments: JSON and forms, the site's own name for it and WordPress's."""
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 from aiohttp import web
 from pydantic_core import to_json
@@ -10,13 +10,14 @@ from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, Modera
 from moderation.i18n import translate
 from moderation.model import Site, Status, Submission, created_ms
 from moderation.public import iso
-from moderation.screening import screen
+from moderation.screening import HOLD_ALL, screen
 from moderation.store import comments
 from moderation.store.comments import Accepted, StaleSite
+from moderation.submission import is_on_site
 from moderation.web import body, pages, problem
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN, locale_of
-from moderation.web.origins import check_origin, client_address, is_on_site, origin_of
+from moderation.web.origins import check_origin, client_address
 
 _KEY_MAX = 255
 WAITS = "Thank you. Your comment waits for review."
@@ -44,30 +45,29 @@ async def submit(request: web.Request) -> web.Response:
     """One comment. Answers 202 only once Redis has it on disk."""
     context = request.app[CONTEXT]
     fields: dict[str, object] = {}
-    kind = ""
+    kind = body.media_type(request)
     site: Site | None = None
     try:
         site, _ = await context.site(request.match_info["site"])
-        kind, options = body.content_type(request)
-        origin = check_origin(request, site, origin_of(context.settings.base_url))
-        if origin:
-            request[CORS_ORIGIN] = origin
-        fields = await _fields(request, kind, options)
-        accepted, said = await _store(request, context, fields, json=kind == body.JSON)
+        if request.headers.get("Origin") in site.origins:
+            request[CORS_ORIGIN] = request.headers["Origin"]  # the site's pages may read every refusal
+        fields = await _fields(request)
+        accepted, said, site = await _store(request, context, fields, json=kind == body.JSON)
     except ModerationError as error:
-        context.metrics.submissions.labels(str(problem.status_of(error))).inc()
+        context.metrics.count_submission(problem.status_of(error))
         locale = _page_locale(request, site, fields)
-        if site is not None and _wants_html(request, kind):
+        if _wants_html(request, kind):
             return _error_page(request, site, fields, error, locale)
         return problem.answer(error, locale)
-    context.metrics.submissions.labels("202" if accepted.status is not Status.APPROVED else "201").inc()
+    context.metrics.count_submission(201 if accepted.status is Status.APPROVED else 202)
     locale = _page_locale(request, site, fields)
     if _wants_html(request, kind):
         return _after_form(request, site, said, accepted, locale)
     return _receipt(context, said, accepted, locale)
 
 
-async def _fields(request: web.Request, kind: str, options: dict[str, str]) -> dict[str, object]:
+async def _fields(request: web.Request) -> dict[str, object]:
+    kind, options = body.content_type(request)
     if kind not in {body.JSON, body.FORM, body.MULTIPART}:
         raise UnsupportedType()
     raw = await body.read(request)
@@ -85,40 +85,37 @@ async def _fields(request: web.Request, kind: str, options: dict[str, str]) -> d
 
 async def _store(
     request: web.Request, context: Context, fields: dict[str, object], *, json: bool
-) -> tuple[Accepted, Submission]:
+) -> tuple[Accepted, Submission, Site]:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > _KEY_MAX:
         raise Invalid([FieldError("Idempotency-Key", "too_long", submission.MESSAGES["too_long"], {"limit": _KEY_MAX})])
+    if not key.isprintable():  # bytes that are no UTF-8, for one
+        raise Invalid([FieldError("Idempotency-Key", "invalid", submission.MESSAGES["invalid"])])
     address = client_address(request, context.settings.trusted_proxies)
     for fresh in (False, True, True):
         site, version = await context.site(request.match_info["site"], fresh=fresh)
-        if site.policy.mode == "closed":
-            if fresh:
-                raise Forbidden("Comments are closed.", code="closed")
-            continue  # only a fresh copy may say so: our own may be old
-        said = submission.parse(fields, site, json=json)
-        if said.redirect_to and not is_on_site(said.redirect_to, site):
-            raise Invalid([FieldError("redirect_to", "invalid", submission.MESSAGES["invalid"])])
-        if not said.locale:
-            said = _with_locale(said, locale_of(request, site.locale))
-        verdict = screen(said, site.policy)
-        reasons = [
-            {"rule": r.rule, "verdict": r.verdict, "detail": r.detail} for r in verdict.reasons if r.rule != "site_mode"
-        ]
         try:
-            return await comments.submit(
-                context.store, site, version, said, address=address, idempotency_key=key, screening=reasons or None
-            ), said
+            request[CORS_ORIGIN] = ""
+            request[CORS_ORIGIN] = check_origin(request, site, context.own_origin)
+            if site.policy.mode == "closed":
+                raise Forbidden("Comments are closed.", code="closed")
+            said = submission.parse(fields, site, json=json, locale=locale_of(request, site.locale))
+        except (Forbidden, Invalid):
+            if fresh:
+                raise
+            continue  # only a fresh copy of the site may refuse: our own may be old
+        verdict = screen(said, site.policy)
+        reasons = None
+        if verdict != HOLD_ALL:  # the default needs no room in Redis
+            reasons = [{"rule": r.rule, "verdict": r.verdict, "detail": r.detail} for r in verdict.reasons]
+        try:
+            accepted = await comments.submit(
+                context.store, site, version, said, address=address, idempotency_key=key, screening=reasons
+            )
         except StaleSite:
             continue
+        return accepted, said, site
     raise ModerationError("The site changed too often just now.")
-
-
-def _with_locale(said: Submission, locale: str) -> Submission:
-    return Submission(
-        said.name, said.email, said.url, said.text, said.thread, said.thread_url, said.thread_title, said.parent, locale,
-        said.redirect_to, said.notify_replies, said.external_id,
-    )  # fmt: skip
 
 
 def _wants_html(request: web.Request, kind: str) -> bool:
@@ -162,20 +159,34 @@ def _after_form(request: web.Request, site: Site, said: Submission, accepted: Ac
         link = status_url(request.app[CONTEXT], accepted.comment_id)
         return pages.page(request, "waiting.html", locale, status=202, status_url=link, message=WAITS)
     state = "approved" if accepted.status is Status.APPROVED else "pending"
+    return web.Response(status=303, headers={"Location": _with_receipt(target, state, accepted.comment_id)})
+
+
+_URL_SAFE = "%/:=&?~+!$,;'@()*[]"  # what is escaped stays as it is, in whatever charset the site uses
+
+
+def _with_receipt(target: str, state: str, comment_id: str) -> str:
+    """The page's address with what became of the comment; its other arguments are kept byte for byte."""
     parts = urlsplit(target)
-    query = [
-        (k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in {"comment_status", "comment_id"}
-    ]
-    query += [("comment_status", state), ("comment_id", accepted.comment_id)]
-    location = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(query), f"comment-{accepted.comment_id}"))
-    return web.Response(status=303, headers={"Location": location})
+    query = [a for a in parts.query.split("&") if a and unquote_plus(a.partition("=")[0]) not in _RECEIPT]
+    query += [f"comment_status={state}", f"comment_id={comment_id}"]
+    path, arguments = (quote(t, _URL_SAFE, errors="surrogateescape") for t in (parts.path, "&".join(query)))
+    return urlunsplit((parts.scheme, _ascii_host(parts.netloc), path, arguments, f"comment-{comment_id}"))
 
 
+def _ascii_host(netloc: str) -> str:
+    try:
+        return netloc if netloc.isascii() else netloc.encode("idna").decode()
+    except UnicodeError:
+        return quote(netloc, _URL_SAFE, errors="surrogateescape")
+
+
+_RECEIPT = ("comment_status", "comment_id")
 _KEPT = ("thread", "parent", "thread_url", "thread_title", "locale", "redirect_to", "notify_replies", "external_id")
 
 
 def _error_page(
-    request: web.Request, site: Site, fields: dict[str, object], error: ModerationError, locale: str
+    request: web.Request, site: Site | None, fields: dict[str, object], error: ModerationError, locale: str
 ) -> web.Response:
     typed: dict[str, str] = {}
     for name, value in fields.items():
@@ -191,17 +202,17 @@ def _error_page(
         "form_error.html",
         locale,
         status=problem.status_of(error),
-        form_action=site.origins,
+        form_action=site.origins if site else (),
         site=site,
         typed=typed,
         kept={name: typed[name] for name in _KEPT if typed.get(name)},
         messages=messages,
         hidden_messages=[m for f, m in messages.items() if f not in {"author", "email", "url", "comment"}],
         detail=problem.message_of(error, locale),
-        can_repeat=problem.status_of(error) in {409, 422, 429, 503},
-        back=referer if is_on_site(referer, site) else "",
+        can_repeat=site is not None and problem.status_of(error) in {409, 422, 429, 503},
+        back=referer if site and is_on_site(referer, site) else "",
         limits=submission,
-        max_comment=site.policy.max_comment_length,
+        max_comment=site.policy.max_comment_length if site else 0,
     )
     response.headers.update(problem.headers_of(error))
     return response

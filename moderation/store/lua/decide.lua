@@ -1,11 +1,11 @@
 -- One decision: status, indexes, history, audit, the event and its deliveries, together or not at all.
 -- KEYS  1 comment  2 claims:<site>  3 claimed:<site>  4 h:<id>  5 audit:<site>  6 subs:<site>:<event>
 -- ARGV  1 id  2 new status  3 event type  4 expected version or ''  5 by  6 force? ('1')  7 reason  8 note  9 undo ms
---       10 tag  11 event id  12 delivery ids  13 mail target or ''  14 site  15 thread  16 decision
+--       10 tag  11 event id  12 mail target or ''  13 site  14 thread  15 decision
 -- Reply {'ok', value} | {'same', value} | {'missing'} | {'stale', value} | {'claimed', by, until}
 -- @include comment
 -- @include outbox
-local id, status, by, tag, site = ARGV[1], ARGV[2], ARGV[5], ARGV[10], ARGV[14]
+local id, status, by, tag, site = ARGV[1], ARGV[2], ARGV[5], ARGV[10], ARGV[13]
 local value = redis.call('GET', KEYS[1])
 if not value then return { 'missing' } end
 local head, body = split(value)
@@ -27,14 +27,14 @@ if status == 'approved' then head.ap = head.at end
 local event = cjson.encode({ id = ARGV[11], type = ARGV[3], at = head.at, status = status, previous_status = from, by = by,
   reason = head.r, sequence = sequence, external_id = head.x })
 local undo_ms = tonumber(ARGV[9])
-local made = outbox(tag, ARGV[11], event, KEYS[6], ARGV[12], ARGV[13], site, at + undo_ms, id)
+local made = outbox(tag, ARGV[11], event, KEYS[6], ARGV[12], site, at + undo_ms, id)
 if undo_ms > 0 then head.u = { til = at + undo_ms, before = before, ev = ARGV[11], dl = table.concat(made, ' ') } end
 local after = join(head, body)
 redis.call('SET', KEYS[1], after)
-move(tag, site, ARGV[15], id, from, status)
+move(tag, site, ARGV[14], id, from, status)
 redis.call('ZREM', KEYS[2], id)
 redis.call('HDEL', KEYS[3], id)
-redis.call('RPUSH', KEYS[4], cjson.encode({ at = head.at, by = by, decision = ARGV[16], from = from, to = status, version = head.v,
+redis.call('RPUSH', KEYS[4], cjson.encode({ at = head.at, by = by, decision = ARGV[15], from = from, to = status, version = head.v,
   reason = head.r, note = ARGV[8] ~= '' and ARGV[8] or nil }))
-redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.' .. ARGV[16], 'comment', id, 'detail', ARGV[7])
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.' .. ARGV[15], 'comment', id, 'detail', ARGV[7])
 return { 'ok', after }

@@ -8,12 +8,12 @@ local id, tag = ARGV[1], ARGV[7]
 local at = now()
 local lane = redis.call('HGET', KEYS[1], 'lane')
 local lane_key = tag .. 'lane:' .. lane
+redis.call('ZREM', tag .. 'fl:' .. lane, id) -- first: a script whose first write takes no memory may end when memory is full
 redis.call('RPUSH', KEYS[2], ARGV[5])
 redis.call('LTRIM', KEYS[2], -20, -1)
 redis.call('EXPIRE', KEYS[2], 90 * 86400)
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'lease', '', 'due', at + tonumber(ARGV[4]))
-redis.call('ZREM', tag .. 'fl:' .. lane, id)
 if ARGV[3] == 'queued' then redis.call('ZADD', lane_key, at + tonumber(ARGV[4]), id) else redis.call('ZREM', lane_key, id) end
 local first = redis.call('ZRANGE', lane_key, 0, 0, 'WITHSCORES')
 if #first > 0 then redis.call('ZADD', KEYS[5], first[2], lane) else redis.call('ZREM', KEYS[5], lane) end

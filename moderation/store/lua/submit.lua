@@ -2,11 +2,11 @@
 -- KEYS  1 comment  2 site  3 s:<site>:pending  4 t:<site>:<thread>:pending  5 author  6 dup  7 idem  8 rate
 --       9 subs:<site>:comment.submitted  10 x:<site>
 -- ARGV  1 id  2 value  3 site version  4 duplicate window s (0 = off)  5 content hash  6 idempotent? ('1')  7 parent id or external id
---       8 rate interval ms (0 = off)  9 rate burst  10 tag  11 event id  12 delivery ids  13 external id  14 site  15 thread
+--       8 rate interval ms (0 = off)  9 rate burst  10 tag  11 external id  12 site  13 thread
 -- Reply {'ok'} | {'same', id, status} | {'conflict'} | {'site'} | {'duplicate', id} | {'parent'} | {'slow', seconds}
 -- @include comment
 -- @include outbox
-local id, tag, site = ARGV[1], ARGV[10], ARGV[14]
+local id, tag, site = ARGV[1], ARGV[10], ARGV[12]
 if ARGV[6] == '1' then
   local known = redis.call('GET', KEYS[7])
   if known then
@@ -33,7 +33,7 @@ if parent ~= '' then
   if not value then return { 'parent' } end
   local head, body = split(value)
   local said = cjson.decode(body)
-  if head.s ~= 'approved' or said.site ~= site or said.thread ~= ARGV[15] then return { 'parent' } end
+  if head.s ~= 'approved' or said.site ~= site or said.thread ~= ARGV[13] then return { 'parent' } end
 end
 local interval = tonumber(ARGV[8])
 if interval > 0 then -- GCRA: one timestamp says how far ahead of its pace a sender is
@@ -56,10 +56,11 @@ redis.call('ZADD', KEYS[4], 0, id)
 redis.call('ZADD', KEYS[5], 0, id)
 if window > 0 then redis.call('SET', KEYS[6], id, 'EX', window) end
 if ARGV[6] == '1' then redis.call('SET', KEYS[7], id .. ' ' .. ARGV[5], 'EX', 86400) end
-if ARGV[13] ~= '' then redis.call('HSETNX', KEYS[10], ARGV[13], id) end
+if ARGV[11] ~= '' then redis.call('HSETNX', KEYS[10], ARGV[11], id) end
 if redis.call('EXISTS', KEYS[9]) == 1 then
   local at = now()
-  local event = cjson.encode({ id = ARGV[11], type = 'comment.submitted', at = iso(at), status = 'pending', sequence = 0 })
-  outbox(tag, ARGV[11], event, KEYS[9], ARGV[12], '', site, at, id)
+  local event_id = derive(id, 0)
+  local event = cjson.encode({ id = event_id, type = 'comment.submitted', at = iso(at), status = 'pending', sequence = 0 })
+  outbox(tag, event_id, event, KEYS[9], '', site, at, id)
 end
 return { 'ok' }

@@ -1,6 +1,8 @@
--- outbox(tag, event_id, event, subscribers, delivery_ids, mail_target, site, due, comment_id): writes the event once and one delivery per
+-- outbox(tag, event_id, event, subscribers, mail_target, site, due, comment_id): writes the event once and one delivery per
 -- subscribed endpoint and per mailbox, each into the lane of its receiver. Returns the ids of the deliveries made.
+-- derive(id, n) → the nth id that belongs to an id: its second last byte is the number, its last one still names the partition.
 local KEEP_SECONDS = 90 * 86400
+local function derive(id, n) return string.sub(id, 1, -5) .. string.format('%02x', n) .. string.sub(id, -2) end
 local function enqueue(tag, delivery_id, event_id, kind, target, lane, due, comment_id)
   local key = tag .. 'dl:' .. delivery_id
   redis.call('HSET', key, 'ev', event_id, 'comment', comment_id, 'kind', kind, 'target', target, 'lane', lane,
@@ -10,18 +12,15 @@ local function enqueue(tag, delivery_id, event_id, kind, target, lane, due, comm
   local first = redis.call('ZSCORE', tag .. 'lanes', lane)
   if not first or tonumber(first) > due then redis.call('ZADD', tag .. 'lanes', due, lane) end
 end
-local function outbox(tag, event_id, event, subscribers, delivery_ids, mail_target, site, due, comment_id)
+local function outbox(tag, event_id, event, subscribers, mail_target, site, due, comment_id)
   local made = {}
-  local next_id = string.gmatch(delivery_ids, '[^ ]+')
   for _, endpoint in ipairs(redis.call('SMEMBERS', subscribers)) do
-    local id = next_id()
-    if id then
-      enqueue(tag, id, event_id, 'webhook', endpoint, 'ep:' .. endpoint, due, comment_id)
-      made[#made + 1] = id
-    end
+    local id = derive(event_id, #made + 1)
+    enqueue(tag, id, event_id, 'webhook', endpoint, 'ep:' .. endpoint, due, comment_id)
+    made[#made + 1] = id
   end
   if mail_target ~= '' then
-    local id = next_id()
+    local id = derive(event_id, #made + 1)
     enqueue(tag, id, event_id, 'mail', mail_target, 'mail:' .. site, due, comment_id)
     made[#made + 1] = id
   end

@@ -1,0 +1,118 @@
+"""A real Chromium, a demo, and a newspaper whose pages carry WordPress's comment form."""
+
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.service import Service, running
+
+ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The browser of the machine, else Playwright's own."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS + sandbox)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens a fresh visitor's page; in the end nothing may have been complained about: no error, no breach of the CSP."""
+    complaints: list[str] = []
+    contexts = []
+
+    def heard(message: ConsoleMessage) -> None:
+        # that a page came with an error status is what these tests ask for
+        if message.type in {"error", "warning"} and "server responded with a status of 4" not in message.text:
+            complaints.append(message.text)
+
+    def opened(
+        address: str, width: int = 1280, scheme: str = "light", locale: str = "en-US", javascript: bool = True
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            locale=locale,
+            java_script_enabled=javascript,
+        )
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="package")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`moderation demo`."""
+    with running(tmp_path_factory.mktemp("demo") / "data", ("demo",)) as found:
+        yield found
+
+
+class Newspaper:
+    """A site on another origin: every address of it is one page with the stock Arabic form of WordPress 6.1."""
+
+    def __init__(self) -> None:
+        outer = self
+        self.action = ""
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                page = (Path(__file__).parent / "wordpress_form.html").read_text()
+                body = page.replace("{{action}}", outer.action).encode()
+                self.send_response(200)
+                self.send_header("content-type", "text/html; charset=utf-8")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+        self.article = self.origin + "/2026/book-fair/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def newspaper() -> Iterator[Newspaper]:
+    """A newspaper; the test says where its form posts to."""
+    found = Newspaper()
+    yield found
+    found.close()
+
+
+def fits(page: Page) -> bool:
+    """Nothing makes the page scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def barriers(page: Page) -> list[str]:
+    """What axe finds, each with the element it means."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]

@@ -1,0 +1,66 @@
+"""The documentation is true: settings, commands, links and keys are all there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from moderation.settings import Settings
+from moderation.store import keys
+from moderation.web.routes import ROUTES
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented_with_its_default(name: str) -> None:
+    rows = [
+        line
+        for line in (ROOT / "docs/configuration.md").read_text().splitlines()
+        if f"`MODERATION_{name.upper()}`" in line
+    ]
+    assert rows
+    default = Settings.model_fields[name].default
+    assert ("none" if default is None else "empty" if default == () else str(default)) in rows[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", page.read_text())
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_key_that_a_script_makes_is_in_the_table() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "moderation/store/lua").rglob("*.lua"))
+    made = set(re.findall(r"tag \.\. '([a-z]+)[:']", sources))
+    assert len(made) > 8
+    assert [kind for kind in sorted(made) if not re.search(rf"\| m:{{pNN}}:{kind}[: ]", keys.__doc__ or "")] == []
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    source = (ROOT / "moderation/cli.py").read_text()
+    used = set(
+        re.findall(
+            r"moderation (serve|worker|demo|check|site add|user add|token add|import|export|erase)",
+            (ROOT / "README.md").read_text(),
+        )
+    )
+    assert {"serve", "check", "site add", "user add"} <= used
+    for command in used:
+        assert f"def {command.replace(' ', '_')}(" in source
+
+
+def test_every_url_is_unique_and_named_once() -> None:
+    pairs = [(route.method, route.path) for route in ROUTES]
+    assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_locks_hold_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    packages = re.findall(r"^[a-z0-9._-]+(?:\[[^]]+\])?==[^\s\\;]+", text, re.MULTILINE)
+    assert len(packages) > 20
+    assert text.count("--hash=sha256:") >= len(packages)
