@@ -17,6 +17,7 @@ from moderation.web.schemas import CommentQuery, DecisionIn
 
 _PAGE = 25
 _TRIES, _TRIES_WINDOW_SECONDS = 10, 300
+TOO_MANY_TRIES = "Too many tries to sign in. Please wait a few minutes."
 _HASHING = asyncio.Semaphore(2)  # argon2 takes 64 MiB and 100 ms each
 
 
@@ -38,7 +39,7 @@ async def sign_in(request: web.Request) -> web.Response:
     tries_key = "m:{g}:tries:" + context.store.privacy.keyed_hash("tries", name)
     tries, _ = await context.store.pipe.call_many([("INCR", tries_key), ("EXPIRE", tries_key, _TRIES_WINDOW_SECONDS)])
     if tries > _TRIES:
-        raise TooMany(_TRIES_WINDOW_SECONDS, "Too many tries to sign in. Please wait a few minutes.")
+        raise TooMany(_TRIES_WINDOW_SECONDS, TOO_MANY_TRIES)
     record = await people.user_record(context.store, name)
     async with _HASHING:
         fits = await asyncio.to_thread(people.password_fits, record, password)

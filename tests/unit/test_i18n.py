@@ -19,7 +19,7 @@ from moderation import errors, submission
 from moderation.i18n import accepted, catalogue, language_of, languages, translate, translate_count
 from moderation.markup import direction
 from moderation.store import pipe  # noqa: F401  its error belongs to the family too
-from moderation.web import body, problem, submit
+from moderation.web import body, desk, middleware, problem, submit
 
 PACKAGES = [Path(package.__file__).parent for package in (moderation, workers)]
 SOURCES = [path for package in PACKAGES for path in package.rglob("*.py")]
@@ -76,6 +76,7 @@ def of_templates() -> Iterator[str]:
 @cache
 def used() -> frozenset[str]:
     named = [*submission.MESSAGES.values(), *body._MESSAGES.values(), *problem._TITLES.values()]
+    named += [middleware.OURS, middleware.WRONG_METHOD, desk.TOO_MANY_TRIES]
     named += [submit.WAITS, submit.IS_PUBLISHED, *(error.message for error in family())]
     return frozenset([*named, *(text for _, text, _ in literals()), *of_templates()])
 
