@@ -21,6 +21,7 @@ _AT_SIGNS = "@\uff20\ufe6b"  # fullwidth and small forms are read as an address 
 _STOP = frozenset(" \t\r\n<>()[]{},;:\"'«»“”‘’،؛?!؟|\\/=" + _AT_SIGNS)
 _DOTS = ".\u3002\uff0e\uff61"  # IDNA reads all of them as dots (RFC 3490, section 3.1)
 _LABEL = re.compile(f"(?:^|[{_DOTS}])([^{_DOTS}]*)")
+_PLAIN = str.maketrans(dict.fromkeys(_AT_SIGNS, "@") | dict.fromkeys(_DOTS, "."))
 _LOCAL_MAX, _DOMAIN_MAX = 64, 253  # RFC 5321, section 4.5.3.1
 
 
@@ -45,17 +46,21 @@ class Privacy:
         self._seal_key = self._aead[self._newest]
         self._hash_key = _derive(masters[-1], "hash")
         self._link_keys = [_derive(m, "link") for m in masters]
-        self._field, self._field_pid, self._count = b"", 0, 0
+        self._new_field()
+        os.register_at_fork(after_in_child=self._new_field)  # a child must not go on with the parent's nonces
 
     @staticmethod
     def _key_id(master: bytes) -> str:
         return hashlib.sha256(b"moderation/key-id" + master).hexdigest()[:4]
 
+    def _new_field(self) -> None:
+        self._field, self._count = os.urandom(8), 0
+
     def _nonce(self) -> bytes:
         # A random field of 64 bits per process and a counter of 32 bits (NIST SP 800-38D, 8.2.1): no system call a comment.
         count = self._count = (self._count + 1) & 0xFFFFFFFF
-        if count == 0 or self._field_pid != os.getpid():  # a fork must not go on counting
-            self._field, self._field_pid = os.urandom(8), os.getpid()
+        if count == 0:
+            self._field = os.urandom(8)
         return self._field + count.to_bytes(4)
 
     def seal(self, text: str, bound_to: str) -> str:
@@ -125,7 +130,16 @@ def _span(text: str, at: int, floor: int) -> tuple[int, int] | None:
     while start < at and text[start] == ".":
         start += 1
     length = _domain_length(text[at + 1 : end])
-    return (start, at + 1 + length) if start < at and length else None
+    if start == at or not length:
+        return None
+    if end == len(text) or text[end] not in _AT_SIGNS:
+        return start, at + 1 + length
+    # a@b.c@d: what reads as a domain may be the middle of a name, so the whole chain is hidden
+    while end + 1 < len(text) and text[end] in _AT_SIGNS and text[end + 1] not in _STOP:
+        end += 1
+        while end < len(text) and text[end] not in _STOP:
+            end += 1
+    return start, end
 
 
 def _domain_length(text: str) -> int:
@@ -140,10 +154,6 @@ def _domain_length(text: str) -> int:
     return length
 
 
-def _dotted(domain: str) -> str:
-    return re.sub(f"[{_DOTS}]", ".", domain)
-
-
 def mask_addresses(text: str) -> str:
     """Mask every e-mail address inside a text; the rest stays as it is. Linear in the text's length."""
     if "@" not in text and "\uff20" not in text and "\ufe6b" not in text:
@@ -156,7 +166,7 @@ def mask_addresses(text: str) -> str:
         span = _span(text, at, done)
         if span:
             out.append(text[done : span[0]])
-            out.append(mask_address(text[span[0] : at] + "@" + _dotted(text[at + 1 : span[1]])))
+            out.append(mask_address(text[span[0] : span[1]].translate(_PLAIN)))
             done = span[1]
     out.append(text[done:])
     return "".join(out)

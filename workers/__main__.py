@@ -25,6 +25,7 @@ async def work(settings: Settings, redis_url: str) -> None:
             store = await open_store(redis_url, Privacy(settings.keys()), settings.partitions)
             break
         except Unavailable:
+            log.get_logger(__name__).warning("Redis out of reach; trying again")
             await asyncio.sleep(0.5)
     async with WebhookSender(store, egress.Guard(settings.egress_allow)) as webhooks:
         engine = Engine(store, {"webhook": webhooks, "mail": MailSender(store, settings)})

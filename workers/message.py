@@ -35,12 +35,17 @@ def _quote(text: str) -> str:
     return markup.close_bidi(cut)
 
 
+def _one_line(text: str) -> str:
+    """Fit for a header: a line break in a site's name would make the message refuse its own subject."""
+    return " ".join(markup.plain_line(text).split())
+
+
 def published(letter: Letter) -> EmailMessage:
     """«Your comment is published», in the language it was written in."""
     locale = letter.locale
-    site = markup.plain_line(letter.site_name)[:_SUBJECT_NAME_MAX]
+    site = _one_line(letter.site_name)[:_SUBJECT_NAME_MAX]
     subject = translate(locale, "Your comment on %(site)s is published", site=f"\u2068{site}\u2069")
-    greeting = translate(locale, "Hello %(name)s,", name=f"\u2068{markup.plain_line(letter.author)}\u2069")
+    greeting = translate(locale, "Hello %(name)s,", name=f"\u2068{_one_line(letter.author)}\u2069")
     line = translate(locale, "your comment is published now:")
     look = translate(locale, "See it on the page:")
     why = translate(locale, "You get this because this address was given with the comment. It is never published.")

@@ -25,9 +25,16 @@ def build(settings: Settings, store: Store, *extra: Callable[[web.Application], 
     app[CONTEXT] = Context(settings, store, pages.environment(), own_origin=origin_of(settings.base_url))
     health.install(app)
     routes.install(app)
-    for add in extra:
+    for add in extra or (_front_door,):
         add(app)
     return app
+
+
+def _front_door(app: web.Application) -> None:
+    async def to_the_desk(_: web.Request) -> web.Response:
+        return web.Response(status=303, headers={"Location": "/review"})
+
+    app.router.add_get("/", to_the_desk)
 
 
 async def serve(app: web.Application, stop: asyncio.Event, on_listening: Callable[[int], None]) -> None:

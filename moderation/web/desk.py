@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from moderation.errors import Forbidden, ModerationError, TooMany, Unauthorized
+from moderation.markup import plain_line
 from moderation.model import Moderator, Role, Status
 from moderation.store import comments, people
 from moderation.web import body, pages, problem
@@ -96,6 +97,8 @@ async def queue(request: web.Request) -> web.Response:
     names = await visible_sites(store, moderator, None)
     found = await find(store, names, query)
     items = [for_moderators(store, comment, "none") for comment in found.items[:_PAGE]]
+    for item in items:
+        item["thread"]["shown"] = plain_line(item["thread"]["title"] or item["thread"]["id"])
     more = items[-1]["id"] if len(found.items) > _PAGE else ""
     counts = {status.value: sum([await comments.count(store, name, status) for name in names]) for status in Status}
     return pages.page(
@@ -106,7 +109,10 @@ async def queue(request: web.Request) -> web.Response:
 
 async def act(request: web.Request) -> web.Response:
     """A button was pressed."""
-    moderator = await who(request)
+    try:
+        moderator = await who(request)
+    except Unauthorized:
+        return web.Response(status=303, headers={"Location": "/review/sign-in"})
     context = request.app[CONTEXT]
     fields = body.parse_form(await body.read(request))
     if not context.store.privacy.link_is_ours(

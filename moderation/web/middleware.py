@@ -5,11 +5,11 @@ import secrets
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from moderation.errors import ModerationError, NotFound, Unavailable
+from moderation.errors import BadRequest, ModerationError, NotFound, Unavailable
 from moderation.i18n import accepted, translate
 from moderation.log import get_logger
 from moderation.store.pipe import ReplyError
-from moderation.web import problem
+from moderation.web import pages, problem
 
 log = get_logger(__name__)
 CORS_ORIGIN = web.RequestKey("CORS_ORIGIN", str)
@@ -23,45 +23,66 @@ def locale_of(request: web.Request, fallback: str = "en") -> str:
     return accepted(request.headers.get("Accept-Language", ""), fallback)
 
 
+def _refuse(
+    request: web.Request, status: int, title: str, detail: str, answer: web.Response, headers: dict[str, str]
+) -> web.Response:
+    """A page for a browser that opened a page, problem+json for everything else."""
+    asks_for_page = "text/html" in request.headers.get("Accept", "").lower() and not request.path.startswith("/api/")
+    if not asks_for_page:
+        return answer
+    page = pages.page(request, "error.html", locale_of(request), status=status, title=title, detail=detail)
+    page.headers.update(headers)
+    return page
+
+
+def _refuse_error(request: web.Request, error: ModerationError) -> web.Response:
+    if isinstance(error, ReplyError):
+        log.error("redis refused a command", problem=str(error)[:300])
+    locale = locale_of(request)
+    told, answer = problem.as_dict(error, locale), problem.answer(error, locale)
+    return _refuse(request, answer.status, told["title"], told["detail"], answer, problem.headers_of(error))
+
+
+def _refuse_status(
+    request: web.Request, status: int, message: str, headers: dict[str, str] | None = None
+) -> web.Response:
+    locale = locale_of(request)
+    answer = problem.plain(status, message, locale, headers)
+    return _refuse(request, status, problem.title_of(status, locale), message, answer, headers or {})
+
+
 @web.middleware
 async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Never 500 for anything a client can send; an error of ours is logged with a number that the client can name."""
     try:
         response = await handler(request)
     except ModerationError as error:
-        if isinstance(error, ReplyError):
-            log.error(
-                "redis refused a command",
-                problem=str(error)[:300],
-                path=request.match_info.route.resource and request.match_info.route.resource.canonical,
-            )
-        response = problem.answer(error, locale_of(request))
+        response = _refuse_error(request, error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
+        messages = {404: NotFound.message, 405: WRONG_METHOD}
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        detail = (
-            translate(locale_of(request), NotFound.message)
-            if error.status == 404
-            else translate(locale_of(request), WRONG_METHOD)
-            if error.status == 405
-            else error.reason
-        )
-        response = problem.plain(error.status, detail, locale_of(request), allow)
+        message = translate(locale_of(request), messages.get(error.status, BadRequest.message))
+        response = _refuse_status(request, error.status, message, allow)
     except (ConnectionError, TimeoutError):
-        response = problem.answer(Unavailable(), locale_of(request))
+        response = _refuse_error(request, Unavailable())
     except Exception:
         number = secrets.token_hex(4)
         log.exception("unexpected error", number=number)
-        response = problem.plain(500, translate(locale_of(request), OURS, number=number), locale_of(request))
+        response = _refuse_status(request, 500, translate(locale_of(request), OURS, number=number))
     if not response.prepared:
-        headers = response.headers
-        for name, value in _SAFE.items():
-            if name not in headers:
-                headers[name] = value
-        origin = request.get(CORS_ORIGIN)
-        if origin:
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Vary"] = "Origin"
-            headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
+        _make_safe(request, response)
     return response
+
+
+def _make_safe(request: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    for name, value in _SAFE.items():
+        if name not in headers:
+            headers[name] = value
+    origin = request.get(CORS_ORIGIN)
+    if origin:
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Vary"] = "Origin"
+        headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"

@@ -1,6 +1,7 @@
 """Who posts: the origin a browser names, and the address a request comes from."""
 
 import ipaddress
+import re
 import socket
 from functools import lru_cache
 
@@ -11,6 +12,9 @@ from moderation.model import Site
 from moderation.settings import Networks
 from moderation.submission import is_on_site as is_on_site
 from moderation.submission import origin_of as origin_of
+
+
+_FOR = re.compile(r"""(?i)(?:^|[;,\s])for="?\[?([0-9a-f.:]+?)(?:\]|(?<=\d):\d+)?"?(?=[\];,:\s"]|$)""")
 
 
 def check_origin(request: web.Request, site: Site, own: str) -> str:
@@ -35,8 +39,7 @@ def client_address(request: web.Request, trusted: Networks) -> str:
     """The peer, or the right-most address of X-Forwarded-For that no trusted proxy has. IPv6 as its /64: one customer has that many."""
     peer = request.remote or ""
     if trusted and _is_trusted(peer, trusted):
-        for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")[-20:]):
-            hop = hop.strip()
+        for hop in reversed(_hops(request)):
             number = _number(hop)
             if number is None:
                 break
@@ -44,6 +47,14 @@ def client_address(request: web.Request, trusted: Networks) -> str:
             if not any(number & mask == network for network, mask in _masks(trusted)):
                 break
     return _network_of(peer) if ":" in peer else peer
+
+
+def _hops(request: web.Request) -> list[str]:
+    """Who each proxy says it heard from, nearest last: X-Forwarded-For, else Forwarded (RFC 7239)."""
+    forwarded = request.headers.get("X-Forwarded-For")
+    if forwarded is None:
+        return _FOR.findall(request.headers.get("Forwarded", ""))[-20:]
+    return [hop.strip() for hop in forwarded.split(",")[-20:]]
 
 
 def _number(address: str) -> int | None:

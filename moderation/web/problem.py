@@ -82,12 +82,12 @@ def answer(error: errors.ModerationError, locale: str) -> web.Response:
     )
 
 
+def title_of(status: int, locale: str) -> str:
+    """A short name of the status."""
+    return translate(locale, _TITLES.get(status, _TITLES[400]))
+
+
 def plain(status: int, detail: str, locale: str, headers: dict[str, str] | None = None) -> web.Response:
     """For what aiohttp itself refuses (404, 405)."""
-    body = {
-        "type": "about:blank",
-        "title": translate(locale, _TITLES.get(status, "Bad request")),
-        "status": status,
-        "detail": detail,
-    }
+    body = {"type": "about:blank", "title": title_of(status, locale), "status": status, "detail": detail}
     return web.Response(body=to_json(body), status=status, content_type="application/problem+json", headers=headers)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Newspaper, Visit, barriers, fits
 from tests.service import ADMIN, Service
 
-TYPED = {"comment": "نصٌّ كُتب على مهل\nوفيه <b>سطران</b> & \"علامات\"", "author": "هند", "url": "https://hind.example"}
+TYPED = {"comment": 'نصٌّ كُتب على مهل\nوفيه <b>سطران</b> & "علامات"', "author": "هند", "url": "https://hind.example"}
 
 
 def error_page(visit: Visit, service: Service, newspaper: Newspaper, locale: str, width: int, scheme: str) -> Page:
@@ -33,7 +33,10 @@ def test_the_error_page_keeps_what_was_typed_and_sends_it_again(
     service: Service, newspaper: Newspaper, visit: Visit, locale: str, direction: str, width: int, scheme: str
 ) -> None:
     page = error_page(visit, service, newspaper, locale, width, scheme)
-    assert (page.locator("html").get_attribute("lang"), page.locator("html").get_attribute("dir")) == (locale, direction)
+    assert (page.locator("html").get_attribute("lang"), page.locator("html").get_attribute("dir")) == (
+        locale,
+        direction,
+    )
     assert fits(page)
     assert barriers(page) == []
     for name, value in {**TYPED, "email": "hind@"}.items():
@@ -89,6 +92,15 @@ def test_without_a_way_back_a_page_says_that_it_waits_and_leads_to_the_state(
     expect(page.locator("main")).to_contain_text("<b>سطران</b>")
     assert fits(page)
     assert barriers(page) == []
+
+
+def test_a_button_pressed_after_the_session_ended_leads_to_the_sign_in(demo: Service, visit: Visit) -> None:
+    demo.comment("demo", thread="42")
+    page = visit(demo.base)
+    page.get_by_role("button", name="Open the review desk").click()
+    page.context.clear_cookies()
+    page.get_by_role("article").first.locator("[value=approve]").click()
+    page.wait_for_url(demo.base + "/review/sign-in")
 
 
 def test_a_moderator_signs_in_with_the_password_and_out_again(service: Service, site: str, visit: Visit) -> None:

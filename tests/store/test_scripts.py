@@ -191,3 +191,16 @@ async def test_a_deleted_endpoint_ends_its_deliveries_as_dead(store: Store) -> N
         await running
     (delivery,) = await outbox.deliveries(store, ids[0])
     assert "deleted" in delivery["attempts"][0]["detail"]
+
+
+async def test_full_memory_does_not_stop_the_workers(store: Store, server: Valkey) -> None:
+    await endpoint(store)
+    retried, done = await approve(store, 2)
+    server.client.config_set("maxmemory", "1")
+    try:
+        first, second = await take(store)
+        assert await outbox.settle(store, first, "queued", LONG, {"ok": False})
+        assert await outbox.settle(store, second, "delivered", 0, {"ok": True}, "wp-8")
+    finally:
+        server.client.config_set("maxmemory", "0")
+    assert (await state(store, retried), await state(store, done)) == (("queued", 1), ("delivered", 1))
