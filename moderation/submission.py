@@ -98,7 +98,8 @@ def is_web_url(text: str) -> bool:
         and bool(parts.hostname)
         and parts.username is None
         and "@" not in whole.replace("/@", "")
-        and not any(c.isspace() or ord(c) < 32 or c in '<>"\\`' for c in whole)
+        and not any(c.isspace() or c in '<>"\\`' for c in text)
+        and not any(ord(c) < 32 or ord(c) == 127 for c in whole)
     )
 
 

@@ -96,7 +96,7 @@ def parse_multipart(raw: bytes, boundary: str) -> dict[str, object]:
     try:
         parser = MultipartParser(
             io.BytesIO(raw), boundary.encode(), content_length=len(raw), part_limit=_FIELDS_MAX, memory_limit=BODY_MAX_BYTES,
-            disk_limit=0, strict=True,
+            spool_limit=BODY_MAX_BYTES, disk_limit=0, strict=True,
         )  # fmt: skip
         for part in parser:
             if not part.filename:

@@ -14,7 +14,7 @@ from moderation.submission import is_on_site as is_on_site
 from moderation.submission import origin_of as origin_of
 
 
-_FOR = re.compile(r"""(?i)(?:^|[;,\s])for="?\[?([0-9a-f.:]+?)(?:\]|(?<=\d):\d+)?"?(?=[\];,:\s"]|$)""")
+_FOR = re.compile(r"""(?i)(?:^|[;,\s])for="?(?:\[([0-9a-f.:]+)\]|([0-9.]+))""")
 
 
 def check_origin(request: web.Request, site: Site, own: str) -> str:
@@ -53,7 +53,7 @@ def _hops(request: web.Request) -> list[str]:
     """Who each proxy says it heard from, nearest last: X-Forwarded-For, else Forwarded (RFC 7239)."""
     forwarded = request.headers.get("X-Forwarded-For")
     if forwarded is None:
-        return _FOR.findall(request.headers.get("Forwarded", ""))[-20:]
+        return [six or four for six, four in _FOR.findall(request.headers.get("Forwarded", ""))][-20:]
     return [hop.strip() for hop in forwarded.split(",")[-20:]]
 
 

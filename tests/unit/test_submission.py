@@ -159,7 +159,7 @@ def test_addresses_that_do_not_pass(address: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://a.example", "https://a.example:8443/x?y=1#z", "https://مثال.example/مقال", "http://[2001:db8::1]/", "https://social.example/@user"],
+    ["http://a.example", "https://a.example:8443/x?y=1#z", "https://مثال.example/مقال", "http://[2001:db8::1]/", "https://social.example/@user", "https://a.example/a%20b?q=%22x%22"],
 )  # fmt: skip
 def test_urls_that_pass(url: str) -> None:
     assert is_web_url(url)
