@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from moderation import demo as demo_room
 from moderation import log, service
@@ -237,6 +238,7 @@ def main() -> None:
     except ModerationError:
         print("Redis can't be reached.", file=sys.stderr)
         sys.exit(1)
-    except ValueError as error:  # pydantic names the field; nothing else here takes free text
-        print(error, file=sys.stderr)
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            print(f"{'.'.join(map(str, item['loc']))}: {item['msg']}", file=sys.stderr)
         sys.exit(2)

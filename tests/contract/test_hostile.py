@@ -165,7 +165,7 @@ def test_any_thread_can_be_asked_for(service: Service, hostile_site: str, segmen
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=-1", "limit=201", "limit=NaN", "limit=1e9", "limit=" + "9" * 5000, "limit=", "limit=%00", "limit[]=1", "status=", "status=deleted", "status=pending%00", "sort=", "sort=id;drop",
+        "limit=0", "limit=-1", "limit=201", "limit=NaN", "limit=1e9", "limit=" + "9" * 5000, "limit=%00", "limit[]=1", "status=deleted", "status=pending%00", "sort=id;drop",
         "cursor=x", "cursor=%FF", "cursor=" + "f" * 5000, "cursor=*", "site=" + "x" * 64, "site=nobody", "site=%00", "site=%FF", "thread=" + "x" * 513, "author=" + "x" * 65, "q=" + "x" * 201, "unknown=1",
         "__proto__=1", "%FF=%FF", "limit=%D9%A5%ff",
     ],
@@ -176,7 +176,7 @@ def test_a_bad_query_is_refused(service: Service, query: str) -> None:
     assert is_problem(answer.raw, answer.status)
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "X"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
 def test_other_methods_are_405(service: Service, hostile_site: str, method: str) -> None:
     answer = service.request(method, f"/api/v1/sites/{hostile_site}/comments")
     assert answer.status == 405
