@@ -56,13 +56,15 @@ class Noun(BaseModel):
 
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-_LOCALE = re.compile(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")
+_LOCALE = re.compile(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 
 def _origin(value: str) -> str:
     parts = urlsplit(value)
+    odd = parts.fragment or any(c.isspace() or c in "<>\"'\\;," for c in value)  # it goes into headers of ours
     if (
-        parts.scheme not in {"http", "https"}
+        odd
+        or parts.scheme not in {"http", "https"}
         or not parts.hostname
         or parts.path.strip("/")
         or parts.query
@@ -75,13 +77,15 @@ def _origin(value: str) -> str:
 
 
 def _locale(value: str) -> str:
-    if not _LOCALE.match(value):
+    if not _LOCALE.fullmatch(value):
         raise ValueError("must be a language tag such as ar or pt-BR")
     return value
 
 
 def _template(value: str | None) -> str | None:
-    if value is not None and (urlsplit(value).scheme not in {"http", "https"} or "{thread}" not in value):
+    if value is not None and (
+        any(c.isspace() for c in value) or urlsplit(value).scheme not in {"http", "https"} or "{thread}" not in value
+    ):
         raise ValueError("must be an http(s) address that contains {thread}")
     return value
 

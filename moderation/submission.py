@@ -34,6 +34,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\
 _BREAKS = re.compile("[\r\n\t\x85\u2028\u2029]+")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SIMPLE_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
+_ERRORS_MAX = 50  # unknown fields that are named: a body has room for a hundred thousand
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 REQUIRED = "This field is required."
@@ -127,13 +128,13 @@ class _Reader:
     """Collects errors while fields are read."""
 
     def __init__(self, fields: Mapping[str, object], *, json: bool) -> None:
-        self.errors: list[FieldError] = []
+        self.found: dict[str, FieldError] = {}
         self.values: dict[str, str] = {}
         self.json = json
         for key, value in fields.items():
             field = FIELD_OF.get(key)
             if field is None:
-                if json and key not in IGNORED:
+                if json and key not in IGNORED and len(self.found) < _ERRORS_MAX:
                     self.fail(clean(key)[:60] or "?", "unknown")
             elif not self.values.get(field, "").strip():  # the first filled alias wins
                 self.values[field] = self._string(field, value)
@@ -156,8 +157,7 @@ class _Reader:
         return ""
 
     def fail(self, field: str, code: str, **params: object) -> None:
-        if not any(error.field == field for error in self.errors):
-            self.errors.append(FieldError(field, code, MESSAGES[code], params))
+        self.found.setdefault(field, FieldError(field, code, MESSAGES[code], params))
 
     def take(self, field: str, limit: int, *, required: bool = False, lines: bool = False) -> str:
         """A cleaned value; its length is counted in characters, after trimming."""
@@ -202,8 +202,8 @@ def parse(fields: Mapping[str, object], site: Site, *, json: bool, locale: str =
     if redirect_to and not is_on_site(redirect_to, site):
         read.fail("redirect_to", "invalid")
     external_id = read.take("external_id", EXTERNAL_MAX)
-    if read.errors:
-        raise Invalid(read.errors)
+    if read.found:
+        raise Invalid(list(read.found.values()))
     return Submission(
         name=name,
         email=email,

@@ -25,9 +25,9 @@ from workers.retry import Outcome
 log = get_logger(__name__)
 IN_FLIGHT = 50
 PER_LANE = 5
-# Longer than the longest attempt (webhook 15 s, mail 60 s) and the tries to settle it, or a live worker's delivery would be
-# made twice; no longer than that, because it is what a killed worker's deliveries wait.
-WEBHOOK_LEASE_MS, MAIL_LEASE_MS = 35_000, 80_000
+# Short, because the lane of a killed worker's deliveries may stand still so long; a live worker renews it while an attempt runs.
+LEASE_MS = 6_000
+RENEW_SECONDS = 2.0
 SWEEP_SECONDS = 10.0  # looks at every partition this often, should a nudge be lost
 DRAIN_SECONDS = 25.0
 _BLOCK_SECONDS = 5
@@ -89,9 +89,7 @@ class Engine:
             if at > now or free <= 0:
                 continue
             self._due[partition] = now + SWEEP_SECONDS  # a nudge during the call brings it forward again
-            wait_ms, jobs = await outbox.take(
-                self._store, partition, free, WEBHOOK_LEASE_MS, PER_LANE, mail_lease_ms=MAIL_LEASE_MS
-            )
+            wait_ms, jobs = await outbox.take(self._store, partition, free, LEASE_MS, PER_LANE)
             if wait_ms >= 0:
                 self._look_again(partition, wait_ms / 1000)
             for job in jobs:
@@ -106,7 +104,23 @@ class Engine:
         self._running.discard(task)
         self._wake.set()
 
+    async def _renew(self, job: Job) -> None:
+        """Hold the lease until cancelled, or lost."""
+        held = True
+        while held:
+            await asyncio.sleep(RENEW_SECONDS)
+            with contextlib.suppress(ModerationError):  # Redis is away: nobody else can take it either
+                held = await outbox.renew(self._store, job, LEASE_MS)
+
     async def _process(self, job: Job, partition: int) -> None:
+        renewing = asyncio.create_task(self._renew(job))
+        try:
+            await self._attempt(job)
+        finally:
+            renewing.cancel()
+        self._look_again(partition, 0.0)
+
+    async def _attempt(self, job: Job) -> None:
         started = time.time()
         try:
             outcome = await self._senders[job.kind].deliver(job)
@@ -133,7 +147,6 @@ class Engine:
                 "attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status
             )  # fmt: skip
             break
-        self._look_again(partition, 0.0)
 
     async def _listen(self) -> None:
         """Wait for nudges on a client of its own, whose socket time-out is longer than the block."""

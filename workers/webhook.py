@@ -7,6 +7,7 @@ import aiohttp
 
 from moderation.errors import NotFound
 from moderation.model import Comment, Endpoint
+from moderation.privacy import mask_addresses
 from moderation.store import endpoints
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
@@ -99,7 +100,7 @@ async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _judge(status: int, raw: bytes, retry_after: str) -> Outcome:
-    kept = {"answer": raw.decode("utf-8", "replace")[:KEPT_MAX_CHARACTERS]}
+    kept = {"answer": mask_addresses(raw.decode("utf-8", "replace")[:KEPT_MAX_CHARACTERS])}  # it may echo the address
     if 200 <= status < 300:
         return Outcome(True, "ok", status, external_id=_external_id(raw), log=kept)
     code = "redirect" if 300 <= status < 400 else "status"

@@ -25,20 +25,24 @@ class Job:
     comment: Comment | None
 
 
-async def take(
-    store: Store, partition: int, limit: int, lease_ms: int, per_lane: int, *, mail_lease_ms: int | None = None
-) -> tuple[int, list[Job]]:
+async def take(store: Store, partition: int, limit: int, lease_ms: int, per_lane: int) -> tuple[int, list[Job]]:
     """Lease due deliveries of a partition. Also says in how many ms the next one is due (-1: none waits)."""
     tag = keys.tag(partition)
-    mail_ms = lease_ms if mail_lease_ms is None else mail_lease_ms
-    wait, *rows = await scripts.run(
-        store.pipe, "take", [tag + "lanes"], limit, lease_ms, per_lane, tag, tag + "nudge", mail_ms
-    )
+    wait, *rows = await scripts.run(store.pipe, "take", [tag + "lanes"], limit, lease_ms, per_lane, tag, tag + "nudge")
     jobs = []
     for delivery_id, lease, n, kind, target, comment_id, event, value in rows:
         comment = parse_value(comment_id, value) if value else None
         jobs.append(Job(delivery_id, lease, int(n or 0), kind, target, comment_id, from_json(event), comment))
     return wait, jobs
+
+
+async def renew(store: Store, job: Job, lease_ms: int) -> bool:
+    """Hold the lease for longer. False when it was lost."""
+    tag = store.tag_of_id(job.delivery_id)
+    reply = await scripts.run(
+        store.pipe, "renew", [f"{tag}dl:{job.delivery_id}"], job.delivery_id, job.lease, lease_ms, tag
+    )
+    return bool(reply == "ok")
 
 
 async def settle(

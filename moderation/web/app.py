@@ -10,10 +10,10 @@ from aiohttp import web
 from moderation.log import get_logger
 from moderation.settings import Settings
 from moderation.store.connection import Store
+from moderation.submission import origin_of
 from moderation.web import health, pages, routes
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import outermost
-from moderation.web.origins import origin_of
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 20.0

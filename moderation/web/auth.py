@@ -7,8 +7,8 @@ from aiohttp import web
 from moderation.errors import Forbidden, NotFound, Unauthorized
 from moderation.model import Moderator, Role
 from moderation.store import people
+from moderation.submission import origin_of
 from moderation.web.context import CONTEXT
-from moderation.web.origins import origin_of
 
 SESSION_COOKIE = "moderation_session"
 _ADMIN = Moderator(name="admin", role=Role.ADMIN, contact=True)

@@ -84,5 +84,5 @@ def _make_safe(request: web.Request, response: web.StreamResponse) -> None:
     origin = request.get(CORS_ORIGIN)
     if origin:
         headers["Access-Control-Allow-Origin"] = origin
-        headers["Vary"] = "Origin"
+        headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
         headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"

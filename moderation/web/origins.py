@@ -10,9 +10,7 @@ from aiohttp import web
 from moderation.errors import Forbidden
 from moderation.model import Site
 from moderation.settings import Networks
-from moderation.submission import is_on_site as is_on_site
-from moderation.submission import origin_of as origin_of
-
+from moderation.submission import origin_of
 
 _FOR = re.compile(r"""(?i)(?:^|[;,\s])for="?(?:\[([0-9a-f.:]+)\]|([0-9.]+))""")
 

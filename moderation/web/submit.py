@@ -13,13 +13,14 @@ from moderation.public import iso
 from moderation.screening import HOLD_ALL, screen
 from moderation.store import comments
 from moderation.store.comments import Accepted, StaleSite
-from moderation.submission import is_on_site
+from moderation.submission import is_on_site, origin_of
 from moderation.web import body, pages, problem
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN, locale_of
 from moderation.web.origins import check_origin, client_address
 
 _KEY_MAX = 255
+_DOOR = "/wp-comments-post.php"
 WAITS = "Thank you. Your comment waits for review."
 IS_PUBLISHED = "Thank you. Your comment is published."
 
@@ -147,15 +148,26 @@ def _receipt(context: Context, said: Submission, accepted: Accepted, locale: str
     return web.Response(body=to_json(answer), status=201 if published else 202, content_type="application/json")
 
 
-def _after_form(request: web.Request, site: Site, said: Submission, accepted: Accepted, locale: str) -> web.Response:
+def _thread_page(site: Site, thread: str) -> str:
+    """The page of a thread by the site's template, or ''."""
+    return site.thread_url_template.replace("{thread}", quote(thread, safe="")) if site.thread_url_template else ""
+
+
+def _page_of_form(request: web.Request, site: Site) -> str:
+    """The page the form stood on, if the Referer names one: browsers cut its path across origins, and our own error
+    page behind a proxy has the address of the door.
+    """
     referer = request.headers.get("Referer", "")
-    if said.redirect_to:
-        target = said.redirect_to
-    elif site.thread_url_template:
-        target = site.thread_url_template.replace("{thread}", quote(said.thread, safe=""))
-    elif is_on_site(referer, site) and urlsplit(referer).path.strip("/") + urlsplit(referer).query:
-        target = referer  # a bare origin is no page: browsers cut the path across origins
-    else:
+    if not is_on_site(referer, site):
+        return ""
+    parts = urlsplit(referer)
+    is_page = parts.path.strip("/") + parts.query and parts.path != request.path and not parts.path.endswith(_DOOR)
+    return referer if is_page else ""
+
+
+def _after_form(request: web.Request, site: Site, said: Submission, accepted: Accepted, locale: str) -> web.Response:
+    target = said.redirect_to or _thread_page(site, said.thread) or _page_of_form(request, site)
+    if not target:
         link = status_url(request.app[CONTEXT], accepted.comment_id)
         return pages.page(request, "waiting.html", locale, status=202, status_url=link, message=WAITS)
     state = "approved" if accepted.status is Status.APPROVED else "pending"
@@ -196,13 +208,20 @@ def _error_page(
     messages = (
         {e["field"]: e["message"] for e in problem.field_messages(error, locale)} if isinstance(error, Invalid) else {}
     )
-    referer = request.headers.get("Referer", "")
+    back = ""
+    if site:
+        page_of_form = _page_of_form(request, site)
+        back = _thread_page(site, typed["thread"]) if typed.get("thread") else ""
+        back = back or page_of_form
+        if page_of_form and not site.thread_url_template:
+            typed.setdefault("redirect_to", page_of_form)  # the next post comes from here and knows the page no more
+    origins = {*site.origins, origin_of(site.thread_url_template or "")} - {""} if site else set()
     response = pages.page(
         request,
         "form_error.html",
         locale,
         status=problem.status_of(error),
-        form_action=site.origins if site else (),
+        form_action=tuple(sorted(origins)),
         site=site,
         typed=typed,
         kept={name: typed[name] for name in _KEPT if typed.get(name)},
@@ -210,7 +229,7 @@ def _error_page(
         hidden_messages=[m for f, m in messages.items() if f not in {"author", "email", "url", "comment"}],
         detail=problem.message_of(error, locale),
         can_repeat=site is not None and problem.status_of(error) in {409, 422, 429, 503},
-        back=referer if site and is_on_site(referer, site) else "",
+        back=back,
         limits=submission,
         max_comment=site.policy.max_comment_length if site else 0,
     )

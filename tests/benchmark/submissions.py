@@ -45,7 +45,10 @@ def load(url: str, pid: int, connections: int) -> Slice:
     """One slice against one server."""
     before = cpu_seconds(pid)
     output = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{SLICE_SECONDS}s", "-s", str(_SCRIPT), url], capture_output=True, text=True, check=True
+        ["wrk", "-t1", f"-c{connections}", f"-d{SLICE_SECONDS}s", "-s", str(_SCRIPT), url],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     requests, seconds, p50, p99, status, broken = output.split("RESULT ")[1].split()
     used = cpu_seconds(pid) - before
@@ -65,7 +68,11 @@ def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("this needs wrk: apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder), {"MODERATION_TRUSTED_PROXIES": "127.0.0.0/8", "MODERATION_LOG_LEVEL": "warning"}, ("serve", "--no-workers"))
+        service = Service(
+            Path(folder),
+            {"MODERATION_TRUSTED_PROXIES": "127.0.0.0/8", "MODERATION_LOG_LEVEL": "warning"},
+            ("serve", "--no-workers"),
+        )
         service.start()
         site = service.site(policy={})
         port = free_port()
@@ -87,13 +94,17 @@ def main() -> None:
             print(file=sys.stderr)
             ratios = sorted(s.per_second / b.per_second for s, b in zip(found["service"], found["bare"], strict=True))
             cpu = statistics.median(b.cpu_us / s.cpu_us for s, b in zip(found["service"], found["bare"], strict=True))
-            print(f"{options.connections} connections, {options.rounds} rounds of {SLICE_SECONDS} s, appendfsync always, one process")
+            print(
+                f"{options.connections} connections, {options.rounds} rounds of {SLICE_SECONDS} s, appendfsync always, one process"
+            )
             for name, slices in found.items():
                 print(
                     f"{name:8} {median(slices, lambda s: s.per_second):8.0f}/s  {median(slices, lambda s: s.cpu_us):6.0f} us CPU"
                     f"  p50 {median(slices, lambda s: s.p50_ms):.1f} ms  p99 {median(slices, lambda s: s.p99_ms):.1f} ms"
                 )
-            print(f"ratio    {statistics.median(ratios):.2f} (rounds {ratios[0]:.2f} to {ratios[-1]:.2f}); by CPU {cpu:.2f}")
+            print(
+                f"ratio    {statistics.median(ratios):.2f} (rounds {ratios[0]:.2f} to {ratios[-1]:.2f}); by CPU {cpu:.2f}"
+            )
             refused = sum(s.refused for s in found["service"])
             print(f"answers other than 2xx, or broken: {refused}")
             if refused:

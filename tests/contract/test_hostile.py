@@ -60,7 +60,7 @@ BODIES: list[tuple[str, bytes]] = [
             ("__proto__", {}), ("constructor", 1), ("status", "approved"), ("id", "x"), ("is_admin", True), ("", ""), ("\x00", "x"), ("k" * 100_000, 1), ("site", "other"),
         )
     ],
-    (JSON, json.dumps({f"f{n}": n for n in range(10_000)}).encode()),
+    (JSON, json.dumps({f"f{n}": n for n in range(60_000)}).encode()),
     # forms
     *[
         (FORM, raw)
@@ -82,7 +82,7 @@ BODIES: list[tuple[str, bytes]] = [
     ],
     *[(kind, part(NAME) + b"--x--") for kind in ("multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary="', "multipart/form-data; boundary=" + "y" * 5000, "multipart/form-data; boundary=\xff", "multipart/mixed; boundary=x", "multipart/form-data; boundary=x; charset=utf-7")],
     # types and charsets
-    *[(kind, json.dumps(GOOD).encode()) for kind in ("", "text/plain", "text/html", "application/xml", "*/*", "application", ";", "\xff\xfe", "application/json; charset=rot13", "application/json; charset=utf-7", "application/json; charset=\xff", "application/json; charset=idna", "application/json, text/plain", "application/octet-stream", "a" * 4000, "application/x-www-form-urlencoded; charset=hex", "application/json-patch+json")],
+    *[(kind, json.dumps(GOOD).encode()) for kind in ("", "text/plain", "text/html", "application/xml", "*/*", "application", ";", "\xff\xfe", "application/json; charset=rot13", "application/json; charset=utf-7", "application/json; charset=idna", "application/json, text/plain", "application/octet-stream", "a" * 4000, "application/x-www-form-urlencoded; charset=hex", "application/json-patch+json")],
 ]  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_threads_of_any_name_are_read(service: Service, site: str, thread: str) 
 
 def test_a_site_or_thread_that_is_not_there(service: Service, site: str) -> None:
     assert read(service, "nowhere").status == 404
-    assert read(service, "Not A Slug").status == 404
+    assert read(service, "Not%20A%20Slug").status == 404
     assert read(service, site, "never used").json == {"items": [], "next_cursor": None, "total": 0}
 
 

@@ -200,3 +200,24 @@ def test_pages_run_no_script_and_stay_out_of_frames_and_caches(service: Service,
         assert "script-src" not in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
+    seen = service.form(door(site), {}, origin=SITE).headers["vary"]
+    assert {name.strip() for name in seen.split(",")} >= {"Accept", "Accept-Language", "Origin"}
+
+
+def test_a_corrected_form_behind_the_proxy_leads_back_to_its_page_and_not_to_the_door(service: Service) -> None:
+    site = service.site()
+    door = f"/sites/{site}/wp-comments-post.php"
+    page = "https://news.example/2026/opening/"
+    refused = service.form(door, {**said(), "comment": ""}, origin="https://news.example", referer=page)
+    assert refused.status == 422
+    kept = re.search(r'name="redirect_to" value="([^"]+)"', refused.text)
+    assert kept and html.unescape(kept[1]) == page
+    repeated = service.form(
+        door, said(redirect_to=page), origin="https://news.example", referer="https://news.example/wp-comments-post.php"
+    )
+    assert repeated.status == 303
+    assert repeated.headers["location"].startswith(page + "?comment_status=pending")
+    without = service.form(
+        door, said(), origin="https://news.example", referer="https://news.example/wp-comments-post.php"
+    )
+    assert without.status == 202

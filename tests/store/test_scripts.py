@@ -104,15 +104,17 @@ async def test_a_lease_that_ends_gives_the_same_delivery_to_another_worker(store
     assert await take(store) == []
 
 
-async def test_the_lease_of_a_mail_is_its_own(store: Store) -> None:
-    await endpoint(store)
-    (comment_id,) = await approve(store)
-    wanted = DecisionRequest(Decision.REJECT, "m")
-    comment = await comments.load(store, comment_id)
-    await review.decide(store, comment, wanted, lifecycle.plan(Decision.REJECT), "author")
-    _, jobs = await outbox.take(store, PARTITION, 9, LONG, 9, mail_lease_ms=2 * LONG)
-    leases = {job.kind: int(job.lease) for job in jobs}
-    assert leases["mail"] - leases["webhook"] == LONG
+async def test_a_renewed_lease_is_held_and_a_lost_one_is_not_renewed(store: Store, server: Valkey) -> None:
+    endpoint_id = await endpoint(store)
+    await approve(store)
+    (old,) = await take(store, lease_ms=SHORT)
+    (held,) = await take_when_due(store)
+    assert not await outbox.renew(store, old, LONG)
+    assert await outbox.renew(store, held, 2 * LONG)
+    ends = [server.client.zscore(f"{keys.tag(0)}{name}:ep:{endpoint_id}", held.delivery_id) for name in ("fl", "lane")]
+    assert min(ends) >= int(held.lease) + LONG
+    assert await outbox.settle(store, held, "delivered", 0, {"ok": True})
+    assert not await outbox.renew(store, held, LONG)
 
 
 async def test_two_workers_never_take_one_delivery(store: Store, server: Valkey) -> None:

@@ -91,6 +91,13 @@ def test_unknown_fields_are_ignored_in_forms_and_refused_in_json() -> None:
     assert read(**{"submit": "Send", "wp-comment-cookies-consent": "yes"}).text == "شكراً"
 
 
+def test_unknown_fields_are_not_named_without_end() -> None:
+    found = errors({**{f"f{n}": n for n in range(100_000)}, "email": "nobody"})
+    assert 10 < len(found) < 100
+    assert found["email"] == "invalid"
+    assert found["comment"] == "required"
+
+
 @pytest.mark.parametrize(
     ("typed", "kept"),
     [

@@ -1,12 +1,12 @@
 -- Hand out due deliveries under a lease: what is taken is re-scored to the end of its lease, so a dead worker's work becomes due by itself.
--- KEYS  1 lanes      ARGV  1 how many  2 lease ms  3 in flight per lane  4 tag  5 nudge key  6 lease ms of a mail
+-- KEYS  1 lanes      ARGV  1 how many  2 lease ms  3 in flight per lane  4 tag  5 nudge key
 -- Reply {ms until the next is due or -1, {id, lease end, attempts, kind, target, comment id, event, comment value}, …}
 -- @include comment
-local want, cap, tag = tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
+local want, lease_ms, cap, tag = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local at = now()
+local ends = at + lease_ms
 local jobs = {}
 for _, lane in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', at, 'LIMIT', 0, 50)) do
-  local ends = at + tonumber(string.sub(lane, 1, 5) == 'mail:' and ARGV[6] or ARGV[2])
   local lane_key, flight_key = tag .. 'lane:' .. lane, tag .. 'fl:' .. lane
   redis.call('ZREMRANGEBYSCORE', flight_key, '-inf', at)
   local free = math.min(cap - redis.call('ZCARD', flight_key), want - #jobs)
