@@ -25,12 +25,12 @@
 | m:{pNN}:h:<id>                    | list   | history of a comment: JSON, oldest first                | for ever  | decide, undo, contact |
 | m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact |
 | m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 90 days   | submit, decide        |
-| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, state, n, due, lease   | 90 days   | submit, decide, take, settle |
+| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, state, n, due, lease   | 90 days   | submit, decide, take, renew, settle |
 | m:{pNN}:at:<delivery id>          | list   | attempts: JSON, oldest first, at most 20                | 90 days   | settle                |
 | m:{pNN}:cd:<comment id>           | list   | delivery ids of a comment                               | 90 days   | submit, decide        |
-| m:{pNN}:lane:<lane>               | zset   | delivery id by the ms it is next due (lease included)   | –         | submit, decide, take, settle |
+| m:{pNN}:lane:<lane>               | zset   | delivery id by the ms it is next due (lease included)   | –         | submit, decide, take, renew, settle |
 | m:{pNN}:fl:<lane>                 | zset   | deliveries in flight by end of lease                    | –         | take, settle          |
-| m:{pNN}:lanes                     | zset   | lanes by their first due ms                             | –         | submit, decide, take, settle |
+| m:{pNN}:lanes                     | zset   | lanes by their first due ms                             | –         | submit, decide, take, renew, settle |
 | m:{pNN}:nudge                     | list   | wakes a blocked worker                                  | –         | submit, decide, take  |
 """
 

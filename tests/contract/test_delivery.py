@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.service import Receiver, Service, free_port, running, until
+from workers.engine import LEASE_MS
 
 
 def endpoint(service: Service, site: str, url: str, **more: Any) -> str:
@@ -191,3 +192,22 @@ def test_an_odd_spelling_of_a_private_address_is_no_way_around(guarded: Service,
     comment_id = approved(guarded, site)
     assert attempted(guarded, comment_id)["state"] == "dead"
     assert receiver.count == 0
+
+
+def test_a_receiver_slower_than_the_lease_gets_the_event_once(service: Service, site: str) -> None:
+    answered = threading.Event()
+
+    def slowly(_: int) -> tuple[int, bytes]:
+        answered.wait(LEASE_MS / 1000 + 3)  # the receiver's own pace; the lease must be renewed meanwhile
+        return 200, b""
+
+    slow = Receiver(slowly)
+    try:
+        endpoint(service, site, slow.url)
+        comment_id = approved(service, site)
+        until("the slow delivery to be made", lambda: state(service, comment_id) == "delivered", 30)
+        assert slow.count == 1
+        assert len(webhooks(service, comment_id)[0]["attempts"]) == 1
+    finally:
+        answered.set()
+        slow.close()

@@ -78,7 +78,9 @@ def test_nothing_acknowledged_is_lost_or_doubled_whatever_process_is_killed(data
     assert service.send("POST", f"/api/v1/sites/{site}/endpoints", {"url": receiver.url}).status == 201
     acknowledged: dict[str, tuple[dict[str, str], str]] = {}  # key → what was sent, the id
     approved: list[str] = []
-    waiting: queue.Queue[str | None] = queue.Queue()
+    waiting: queue.Queue[str | None] = queue.Queue(
+        50
+    )  # submitters wait for the approver: a backlog would only take time
     statuses: Counter[int] = Counter()
     failures: list[BaseException] = []
     done = threading.Event()

@@ -120,7 +120,7 @@ def test_a_hanging_redis_is_503_soon_and_heals(distant: Service, line: Proxy, se
     assert sorted(item["id"] for item in stored(distant, site)) == sorted([before, answer.json["id"]])
 
 
-def test_full_memory_refuses_submissions_and_lets_moderators_read(distant: Service, server: Valkey) -> None:
+def test_full_memory_refuses_submissions_and_lets_moderators_go_on(distant: Service, server: Valkey) -> None:
     site = distant.site()
     waiting, other = distant.comment(site)["id"], distant.comment(site)["id"]
     server.client.config_set("maxmemory", "1")
@@ -130,6 +130,9 @@ def test_full_memory_refuses_submissions_and_lets_moderators_read(distant: Servi
         assert int(refused.headers["retry-after"]) > 0
         assert {item["id"] for item in stored(distant, site)} == {waiting, other}
         assert distant.one(waiting)["status"] == "pending"
+        claimed = distant.send("POST", "/api/v1/queue/claim", {"site": site, "limit": 1})
+        assert [item["id"] for item in claimed.json["items"]] == [waiting]
+        assert distant.decide(waiting, "approve").json["status"] == "approved"
     finally:
         server.client.config_set("maxmemory", "0")
     assert submit(distant, site, said()).status == 202

@@ -4,6 +4,7 @@
 -- @include comment
 local by, limit = ARGV[1], tonumber(ARGV[2])
 local at = now()
+redis.call('ZREMRANGEBYSCORE', KEYS[2], 1, 0) -- removes nothing: a script whose first write takes no memory may go on when it is full
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', at, 'LIMIT', 0, 500)) do
   redis.call('ZREM', KEYS[2], id)
   redis.call('HDEL', KEYS[3], id)

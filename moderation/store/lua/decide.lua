@@ -26,14 +26,15 @@ head.u = nil
 if status == 'approved' then head.ap = head.at end
 local event = cjson.encode({ id = ARGV[11], type = ARGV[3], at = head.at, status = status, previous_status = from, by = by,
   reason = head.r, sequence = sequence, external_id = head.x })
+-- The lease goes first: it takes no memory, and a script that began with such a write may finish when memory is full.
+redis.call('ZREM', KEYS[2], id)
+redis.call('HDEL', KEYS[3], id)
 local undo_ms = tonumber(ARGV[9])
 local made = outbox(tag, ARGV[11], event, KEYS[6], ARGV[12], site, at + undo_ms, id)
 if undo_ms > 0 then head.u = { til = at + undo_ms, before = before, ev = ARGV[11], dl = table.concat(made, ' ') } end
 local after = join(head, body)
 redis.call('SET', KEYS[1], after)
 move(tag, site, ARGV[14], id, from, status)
-redis.call('ZREM', KEYS[2], id)
-redis.call('HDEL', KEYS[3], id)
 redis.call('RPUSH', KEYS[4], cjson.encode({ at = head.at, by = by, decision = ARGV[15], from = from, to = status, version = head.v,
   reason = head.r, note = ARGV[8] ~= '' and ARGV[8] or nil }))
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.' .. ARGV[15], 'comment', id, 'detail', ARGV[7])
