@@ -17,11 +17,10 @@ if ARGV[6] == '1' then
   end
 end
 if redis.call('HGET', KEYS[2], 'v') ~= ARGV[3] then return { 'site' } end
-if redis.call('EXISTS', KEYS[1]) == 1 then return { 'ok' } end
 local window = tonumber(ARGV[4])
 if window > 0 then
   local first = redis.call('GET', KEYS[6])
-  if first then return { 'duplicate', first } end
+  if first and first ~= id then return { 'duplicate', first } end -- our own id: this script ran before, and writes the same again
 end
 local parent = ARGV[7]
 if parent ~= '' then
