@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -118,9 +118,8 @@ class Site(Noun):
     policy: Policy = Policy()
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A comment as it came, cleaned and complete; nothing a visitor may not set is in it."""
+class Submission(NamedTuple):
+    """A comment as it came, cleaned and complete; nothing a visitor may not set is in it. (A tuple: made on the hot path.)"""
 
     name: str
     email: str

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -16,8 +16,7 @@ RATE_INTERVAL_MS, RATE_BURST = 1000, 60  # per address and site: 60 at once, the
 _HEAD = '{"s":"pending","v":1}\n'
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What the visitor is told."""
 
     comment_id: str

@@ -36,6 +36,7 @@
 
 import hashlib
 import zlib
+from functools import cache, lru_cache
 
 from uuid_utils import uuid7
 
@@ -43,11 +44,13 @@ GLOBAL = "m:{g}:"
 META = GLOBAL + "meta"
 
 
+@cache
 def tag(partition: int) -> str:
     """The prefix of all keys in one partition."""
     return f"m:{{p{partition:02d}}}:"
 
 
+@lru_cache(maxsize=4096)
 def site_partition(site: str, partitions: int) -> int:
     """The partition of a site, for ever the same (CRC-32)."""
     return zlib.crc32(site.encode()) % partitions
@@ -66,6 +69,7 @@ def partition_of(some_id: str) -> int:
     return int(some_id[-2:], 16)
 
 
+@lru_cache(maxsize=4096)
 def thread_key(thread: str) -> str:
     """20 hex digits of SHA-1: names the thread in keys (the same as redis.sha1hex in the scripts)."""
     return hashlib.sha1(thread.encode(), usedforsecurity=False).hexdigest()[:20]
