@@ -1,10 +1,12 @@
 """What every handler works with, by typed keys."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from jinja2 import Environment
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as PrometheusCounter
 
 from moderation.model import Site
 from moderation.settings import Settings
@@ -17,23 +19,15 @@ class Metrics:
     """Counters of this process; what is in Redis is counted when asked for."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    submissions: Counter = field(init=False)
-    answered: dict[int, Counter] = field(init=False)
-    decisions: Counter = field(init=False)
+    decisions: PrometheusCounter = field(init=False)
+    submissions: Counter[int] = field(
+        default_factory=Counter
+    )  # by status; plain, because it is counted on the hot path
 
     def __post_init__(self) -> None:
-        self.answered: dict[int, Counter] = {}
-        self.submissions = Counter(
-            "moderation_submissions", "Submissions by answer.", ["status"], registry=self.registry
+        self.decisions = PrometheusCounter(
+            "moderation_decisions", "Decisions by kind.", ["decision"], registry=self.registry
         )
-        self.decisions = Counter("moderation_decisions", "Decisions by kind.", ["decision"], registry=self.registry)
-
-    def count_submission(self, status: int) -> None:
-        """One more answer of this status; the labelled child is looked up once."""
-        child = self.answered.get(status)
-        if child is None:
-            child = self.answered[status] = self.submissions.labels(str(status))
-        child.inc()
 
 
 @dataclass(slots=True)

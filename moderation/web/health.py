@@ -58,6 +58,11 @@ async def metrics(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     text = generate_latest(context.metrics.registry).decode()
     up, lines = 1, []
+    answered = ["# TYPE moderation_submissions counter"]
+    answered += [
+        f'moderation_submissions_total{{status="{status}"}} {n}'
+        for status, n in sorted(context.metrics.submissions.items())
+    ]
     try:
         pending = [
             (name, await comments.count(context.store, name, Status.PENDING))
@@ -75,5 +80,5 @@ async def metrics(request: web.Request) -> web.Response:
         ]
     except ModerationError:
         up = 0
-    lines += ["# TYPE moderation_redis_up gauge", f"moderation_redis_up {up}"]
+    lines += [*answered, "# TYPE moderation_redis_up gauge", f"moderation_redis_up {up}"]
     return web.Response(body=(text + "\n".join(lines) + "\n").encode(), headers={"Content-Type": CONTENT_TYPE_LATEST})

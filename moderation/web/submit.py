@@ -55,12 +55,12 @@ async def submit(request: web.Request) -> web.Response:
         fields = await _fields(request)
         accepted, said, site = await _store(request, context, fields, json=kind == body.JSON)
     except ModerationError as error:
-        context.metrics.count_submission(problem.status_of(error))
+        context.metrics.submissions[problem.status_of(error)] += 1
         locale = _page_locale(request, site, fields)
         if _wants_html(request, kind):
             return _error_page(request, site, fields, error, locale)
         return problem.answer(error, locale)
-    context.metrics.count_submission(201 if accepted.status is Status.APPROVED else 202)
+    context.metrics.submissions[201 if accepted.status is Status.APPROVED else 202] += 1
     locale = _page_locale(request, site, fields)
     if _wants_html(request, kind):
         return _after_form(request, site, said, accepted, locale)
