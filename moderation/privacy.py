@@ -44,7 +44,9 @@ class Privacy:
         self._aead = {self._key_id(m): AESGCM(_derive(m, "seal")) for m in masters}
         self._newest = self._key_id(masters[0])
         self._seal_key = self._aead[self._newest]
-        self._hash_key = _derive(masters[-1], "hash")
+        self._hash = hashlib.blake2b(
+            digest_size=12, key=_derive(masters[-1], "hash")
+        )  # copied: the key is mixed in once
         self._link_keys = [_derive(m, "link") for m in masters]
         self._new_field()
         os.register_at_fork(after_in_child=self._new_field)  # a child must not go on with the parent's nonces
@@ -84,8 +86,9 @@ class Privacy:
 
     def keyed_hash(self, purpose: str, *parts: str) -> str:
         """96 bits of keyed BLAKE2b in hex; useless without our key. Parts hold no NUL: cleaning removes it."""
-        joined = "\x00".join((purpose, *parts)).encode()
-        return hashlib.blake2b(joined, digest_size=12, key=self._hash_key).hexdigest()
+        keyed = self._hash.copy()
+        keyed.update("\x00".join((purpose, *parts)).encode())
+        return keyed.hexdigest()
 
     def author_id(self, site: str, email: str, name: str) -> str:
         """The pseudonym of one address on one site. Without an address, of the name."""

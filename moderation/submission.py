@@ -49,6 +49,8 @@ MESSAGES = {
 
 def clean(text: str, *, lines: bool = False) -> str:
     """NFC, one kind of line break, no control characters, trimmed. Never anything that changes what was said."""
+    if text.isprintable():  # nothing below could find anything: no controls, no line breaks
+        return unicodedata.normalize("NFC", text).strip()
     if lines:
         text = (
             text.replace("\r\n", "\n")
@@ -129,19 +131,18 @@ class _Reader:
 
     def __init__(self, fields: Mapping[str, object], *, json: bool) -> None:
         self.found: dict[str, FieldError] = {}
-        self.values: dict[str, str] = {}
-        self.json = json
+        self.values = values = dict[str, str]()
         for key, value in fields.items():
             field = FIELD_OF.get(key)
             if field is None:
                 if json and key not in IGNORED and len(self.found) < _ERRORS_MAX:
                     self.fail(clean(key)[:60] or "?", "unknown")
-            elif not self.values.get(field, "").strip():  # the first filled alias wins
-                self.values[field] = self._string(field, value)
+                continue
+            earlier = values.get(field)
+            if not earlier or not earlier.strip():  # the first filled alias wins
+                values[field] = value if type(value) is str else self._string(field, value)
 
     def _string(self, field: str, value: object) -> str:
-        if isinstance(value, str):
-            return value
         if value is None:
             return ""
         if field == "notify_replies" and isinstance(value, bool):
@@ -162,6 +163,8 @@ class _Reader:
     def take(self, field: str, limit: int, *, required: bool = False, lines: bool = False) -> str:
         """A cleaned value; its length is counted in characters, after trimming."""
         given = self.values.get(field)
+        if not given and not required:
+            return ""
         text = clean(given, lines=lines) if given else ""
         if required and not text:
             self.fail(field, "required")

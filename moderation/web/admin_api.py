@@ -14,9 +14,9 @@ from moderation.public import iso
 from moderation.store import endpoints, people, review, sites
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body
+from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT
-from moderation.web.review_api import json
 from moderation.web.schemas import EndpointIn, EndpointPatch, TokenIn
 
 ENDPOINTS_MAX = 20

@@ -5,7 +5,7 @@ import io
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 from multipart import MultipartError, MultipartParser
 from multipart import parse_options_header as parse_options
@@ -26,7 +26,7 @@ async def read(request: web.Request) -> bytes:
     """The whole body. Raises TooLarge over 1 MiB, BadRequest when it breaks off, is malformed or takes too long."""
     if (request.content_length or 0) > BODY_MAX_BYTES:
         raise TooLarge()
-    if request.headers.get("Content-Encoding", "identity").lower() not in {"identity", ""}:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() not in {"identity", ""}:
         raise UnsupportedType("Send the body without Content-Encoding.")
     content = request.content
     if content.is_eof():
@@ -49,12 +49,12 @@ async def read(request: web.Request) -> bytes:
 
 def media_type(request: web.Request) -> str:
     """What the body says it is, without parameters."""
-    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
 
 
 def content_type(request: web.Request) -> tuple[str, dict[str, str]]:
     """Media type and parameters. Raises UnsupportedType for another charset than UTF-8."""
-    header = request.headers.get("Content-Type", "")
+    header = request.headers.get(hdrs.CONTENT_TYPE, "")
     if header in (FORM, JSON):
         return header, {}
     kind, options = parse_options(header)

@@ -2,7 +2,7 @@
 
 import secrets
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from moderation.errors import BadRequest, ModerationError, NotFound, Unavailable
@@ -10,17 +10,18 @@ from moderation.i18n import accepted, translate
 from moderation.log import get_logger
 from moderation.store.pipe import ReplyError
 from moderation.web import pages, problem
+from moderation.web.answer import SAFE
 
 log = get_logger(__name__)
 CORS_ORIGIN = web.RequestKey("CORS_ORIGIN", str)
 OURS = "A mistake of ours; its number is %(number)s."
 WRONG_METHOD = "This address does not take this method."
-_SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def locale_of(request: web.Request, fallback: str = "en") -> str:
     """The visitor's language, as far as we speak it."""
-    return accepted(request.headers.get("Accept-Language", ""), fallback)
+    wanted = request.headers.get(hdrs.ACCEPT_LANGUAGE)
+    return accepted(wanted, fallback) if wanted else fallback
 
 
 def _refuse(
@@ -78,7 +79,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _make_safe(request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
-    for name, value in _SAFE.items():
+    for name, value in SAFE.items():
         if name not in headers:
             headers[name] = value
     origin = request.get(CORS_ORIGIN)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from pydantic_core import to_json
 
 from moderation import __version__
 from moderation.web import pages
 from moderation.web import schemas as s
+from moderation.web.answer import json
 
 if TYPE_CHECKING:
     from moderation.web.routes import Route
@@ -127,7 +127,7 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
 
 async def document(request: web.Request) -> web.Response:
     """This description."""
-    return web.Response(body=to_json(request.app[DESCRIPTION]), content_type="application/json")
+    return json(request.app[DESCRIPTION])
 
 
 async def page(request: web.Request) -> web.Response:

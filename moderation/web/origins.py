@@ -3,9 +3,8 @@
 import ipaddress
 import re
 import socket
-from functools import lru_cache
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from moderation.errors import Forbidden
 from moderation.model import Site
@@ -20,9 +19,9 @@ def check_origin(request: web.Request, site: Site, own: str) -> str:
 
     `own` is our own origin: our error page posts again.
     """
-    named = request.headers.get("Origin")
+    named = request.headers.get(hdrs.ORIGIN)
     if named is None:
-        referer = request.headers.get("Referer", "")
+        referer = request.headers.get(hdrs.REFERER, "")
         if not referer:
             return ""  # no browser
         named = origin_of(referer)
@@ -33,25 +32,44 @@ def check_origin(request: web.Request, site: Site, own: str) -> str:
     raise Forbidden("Comments for this site can't be sent from here.", code="origin")
 
 
-def client_address(request: web.Request, trusted: Networks) -> str:
-    """The peer, or the right-most address of X-Forwarded-For that no trusted proxy has. IPv6 as its /64: one customer has that many."""
-    peer = request.remote or ""
-    if trusted and _is_trusted(peer, trusted):
-        for hop in reversed(_hops(request)):
-            number = _number(hop)
-            if number is None:
-                break
-            peer = hop
-            if not any(number & mask == network for network, mask in _masks(trusted)):
-                break
-    return _network_of(peer) if ":" in peer else peer
+class Proxies:
+    """Those in front of us whose word about the sender is believed."""
+
+    def __init__(self, trusted: Networks) -> None:
+        whole = (1 << 128) - 1
+        self._masks = tuple(
+            (int(n.network_address), int(n.netmask))
+            if n.version == 6
+            else (0xFFFF00000000 | int(n.network_address), (whole ^ 0xFFFFFFFF) | int(n.netmask))
+            for n in trusted
+        )
+
+    def client_address(self, request: web.Request) -> str:
+        """The peer, or the right-most address of X-Forwarded-For that no trusted proxy has. IPv6 as its /64: one customer has that many."""
+        peer = request.remote or ""
+        if self._masks and self._trusts(_number(peer)):
+            for hop in reversed(_hops(request)):
+                number = _number(hop)
+                if number is None:
+                    break
+                peer = hop
+                if not self._trusts(number):
+                    break
+        return _network_of(peer) if ":" in peer else peer
+
+    def _trusts(self, number: int | None) -> bool:
+        if number is not None:
+            for network, mask in self._masks:
+                if number & mask == network:
+                    return True
+        return False
 
 
 def _hops(request: web.Request) -> list[str]:
     """Who each proxy says it heard from, nearest last: X-Forwarded-For, else Forwarded (RFC 7239)."""
-    forwarded = request.headers.get("X-Forwarded-For")
+    forwarded = request.headers.get(hdrs.X_FORWARDED_FOR)
     if forwarded is None:
-        return [six or four for six, four in _FOR.findall(request.headers.get("Forwarded", ""))][-20:]
+        return [six or four for six, four in _FOR.findall(request.headers.get(hdrs.FORWARDED, ""))][-20:]
     return [hop.strip() for hop in forwarded.split(",")[-20:]]
 
 
@@ -63,23 +81,6 @@ def _number(address: str) -> int | None:
         return 0xFFFF00000000 | int.from_bytes(socket.inet_pton(socket.AF_INET, address))
     except (OSError, ValueError):
         return None
-
-
-@lru_cache(maxsize=8)
-def _masks(networks: Networks) -> tuple[tuple[int, int], ...]:
-    whole = (1 << 128) - 1
-    return tuple(
-        (int(n.network_address), int(n.netmask))
-        if n.version == 6
-        else (0xFFFF00000000 | int(n.network_address), (whole ^ 0xFFFFFFFF) | int(n.netmask))
-        for n in networks
-    )
-
-
-@lru_cache(maxsize=1024)
-def _is_trusted(address: str, trusted: Networks) -> bool:
-    number = _number(address)
-    return number is not None and any(number & mask == network for network, mask in _masks(trusted))
 
 
 def _network_of(address: str) -> str:

@@ -8,9 +8,9 @@ from moderation import public
 from moderation.model import Status
 from moderation.store import comments
 from moderation.web import body
+from moderation.web.answer import json
 from moderation.web.context import CONTEXT
 from moderation.web.middleware import CORS_ORIGIN
-from moderation.web.review_api import json
 from moderation.web.schemas import PublicQuery
 
 

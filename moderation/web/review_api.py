@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from aiohttp import web
-from pydantic_core import to_json
 
 from moderation import lifecycle, public, submission
 from moderation.errors import Forbidden, ModerationError, NotFound
@@ -15,6 +14,7 @@ from moderation.store.comments import Page
 from moderation.store.connection import Store
 from moderation.store.review import DecisionRequest
 from moderation.web import body, problem
+from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import locale_of
@@ -22,11 +22,6 @@ from moderation.web.schemas import BulkDecisionIn, ClaimIn, CommentQuery, Decisi
 
 _SCAN_MAX = 20_000  # comments looked at for a text search; beyond it the walk goes on with the next page
 _SCAN_PAGE = 500
-
-
-def json(data: Any, status: int = 200) -> web.Response:
-    """A JSON answer."""
-    return web.Response(body=to_json(data), status=status, content_type="application/json")
 
 
 def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The door for comments: JSON and forms, the site's own name for it and WordPress's."""
 
+import asyncio
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
-from aiohttp import web
-from pydantic_core import to_json
+from aiohttp import hdrs, web
 
 from moderation import submission
 from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
@@ -15,9 +15,10 @@ from moderation.store import comments
 from moderation.store.comments import Accepted, StaleSite
 from moderation.submission import is_on_site, origin_of
 from moderation.web import body, pages, problem
+from moderation.web.answer import json
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN, locale_of
-from moderation.web.origins import check_origin, client_address
+from moderation.web.origins import check_origin
 
 _KEY_MAX = 255
 _DOOR = "/wp-comments-post.php"
@@ -50,10 +51,10 @@ async def submit(request: web.Request) -> web.Response:
     site: Site | None = None
     try:
         site, _ = await context.site(request.match_info["site"])
-        if request.headers.get("Origin") in site.origins:
-            request[CORS_ORIGIN] = request.headers["Origin"]  # the site's pages may read every refusal
+        _allow_reading(request, site)
         fields = await _fields(request)
-        accepted, said, site = await _store(request, context, fields, json=kind == body.JSON)
+        await _in_step()
+        accepted, said, site = await _store(request, context, fields, is_json=kind == body.JSON)
     except ModerationError as error:
         context.metrics.submissions[problem.status_of(error)] += 1
         locale = _page_locale(request, site, fields)
@@ -61,10 +62,23 @@ async def submit(request: web.Request) -> web.Response:
             return _error_page(request, site, fields, error, locale)
         return problem.answer(error, locale)
     context.metrics.submissions[201 if accepted.status is Status.APPROVED else 202] += 1
-    locale = _page_locale(request, site, fields)
     if _wants_html(request, kind):
-        return _after_form(request, site, said, accepted, locale)
-    return _receipt(context, said, accepted, locale)
+        return _after_form(request, site, said, accepted)
+    return _receipt(context, said, accepted)
+
+
+async def _in_step() -> None:
+    """Let the other submissions of this tick get as far as this one: a stage that runs for all of them in a row finds its
+    code in the processor's caches. Measured: a fifth less time per submission at 64 connections (docs/performance.md).
+    """
+    await asyncio.sleep(0)
+
+
+def _allow_reading(request: web.Request, site: Site) -> None:
+    """The site's own pages may read every answer, refusals too (CORS)."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None:
+        request[CORS_ORIGIN] = origin if origin in site.origins else ""
 
 
 async def _fields(request: web.Request) -> dict[str, object]:
@@ -85,26 +99,27 @@ async def _fields(request: web.Request) -> dict[str, object]:
 
 
 async def _store(
-    request: web.Request, context: Context, fields: dict[str, object], *, json: bool
+    request: web.Request, context: Context, fields: dict[str, object], *, is_json: bool
 ) -> tuple[Accepted, Submission, Site]:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > _KEY_MAX:
         raise Invalid([FieldError("Idempotency-Key", "too_long", submission.MESSAGES["too_long"], {"limit": _KEY_MAX})])
     if not key.isprintable():  # bytes that are no UTF-8, for one
         raise Invalid([FieldError("Idempotency-Key", "invalid", submission.MESSAGES["invalid"])])
-    address = client_address(request, context.settings.trusted_proxies)
+    address = context.proxies.client_address(request)
     for fresh in (False, True, True):
         site, version = await context.site(request.match_info["site"], fresh=fresh)
         try:
-            request[CORS_ORIGIN] = ""
-            request[CORS_ORIGIN] = check_origin(request, site, context.own_origin)
+            _allow_reading(request, site)
+            check_origin(request, site, context.own_origin)
             if site.policy.mode == "closed":
                 raise Forbidden("Comments are closed.", code="closed")
-            said = submission.parse(fields, site, json=json, locale=locale_of(request, site.locale))
+            said = submission.parse(fields, site, json=is_json, locale=locale_of(request, site.locale))
         except (Forbidden, Invalid):
             if fresh:
                 raise
             continue  # only a fresh copy of the site may refuse: our own may be old
+        await _in_step()
         verdict = screen(said, site.policy)
         reasons = None
         if verdict != HOLD_ALL:  # the default needs no room in Redis
@@ -120,7 +135,7 @@ async def _store(
 
 
 def _wants_html(request: web.Request, kind: str) -> bool:
-    return kind in {body.FORM, body.MULTIPART} and "text/html" in request.headers.get("Accept", "").lower()
+    return kind in {body.FORM, body.MULTIPART} and "text/html" in request.headers.get(hdrs.ACCEPT, "").lower()
 
 
 def _page_locale(request: web.Request, site: Site | None, fields: dict[str, object]) -> str:
@@ -135,17 +150,17 @@ def status_url(context: Context, comment_id: str) -> str:
     return f"{context.settings.base_url}/c/{comment_id}/{context.store.privacy.sign_link('status', comment_id)}"
 
 
-def _receipt(context: Context, said: Submission, accepted: Accepted, locale: str) -> web.Response:
+def _receipt(context: Context, said: Submission, accepted: Accepted) -> web.Response:
     published = accepted.status is Status.APPROVED
     answer = {
         "id": accepted.comment_id,
         "status": "approved" if published else "pending",
         "thread": said.thread,
         "created_at": iso(created_ms(accepted.comment_id)),
-        "message": translate(locale, IS_PUBLISHED if published else WAITS),
+        "message": translate(said.locale, IS_PUBLISHED if published else WAITS),
         "status_url": status_url(context, accepted.comment_id),
     }
-    return web.Response(body=to_json(answer), status=201 if published else 202, content_type="application/json")
+    return json(answer, 201 if published else 202)
 
 
 def _thread_page(site: Site, thread: str) -> str:
@@ -157,7 +172,7 @@ def _page_of_form(request: web.Request, site: Site) -> str:
     """The page the form stood on, if the Referer names one: browsers cut its path across origins, and our own error
     page behind a proxy has the address of the door.
     """
-    referer = request.headers.get("Referer", "")
+    referer = request.headers.get(hdrs.REFERER, "")
     if not is_on_site(referer, site):
         return ""
     parts = urlsplit(referer)
@@ -165,11 +180,11 @@ def _page_of_form(request: web.Request, site: Site) -> str:
     return referer if is_page else ""
 
 
-def _after_form(request: web.Request, site: Site, said: Submission, accepted: Accepted, locale: str) -> web.Response:
+def _after_form(request: web.Request, site: Site, said: Submission, accepted: Accepted) -> web.Response:
     target = said.redirect_to or _thread_page(site, said.thread) or _page_of_form(request, site)
     if not target:
         link = status_url(request.app[CONTEXT], accepted.comment_id)
-        return pages.page(request, "waiting.html", locale, status=202, status_url=link, message=WAITS)
+        return pages.page(request, "waiting.html", said.locale, status=202, status_url=link, message=WAITS)
     state = "approved" if accepted.status is Status.APPROVED else "pending"
     return web.Response(status=303, headers={"Location": _with_receipt(target, state, accepted.comment_id)})
 
@@ -247,7 +262,7 @@ async def status(request: web.Request) -> web.Response:
     # a spammer learns nothing: spam looks as if it waited
     shown = Status.PENDING if found.status is Status.SPAM else found.status
     reason = found.head.get("r") if shown is Status.REJECTED else None
-    if "text/html" in request.headers.get("Accept", "").lower():
+    if "text/html" in request.headers.get(hdrs.ACCEPT, "").lower():
         return pages.page(
             request,
             "status.html",
@@ -263,4 +278,4 @@ async def status(request: web.Request) -> web.Response:
         "created_at": iso(found.created_ms),
         "reason": reason,
     }
-    return web.Response(body=to_json(answer), content_type="application/json")
+    return json(answer)
