@@ -10,7 +10,6 @@ from aiohttp import web
 from moderation.log import get_logger
 from moderation.settings import Settings
 from moderation.store.connection import Store
-from moderation.submission import origin_of
 from moderation.web import health, pages, routes
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import outermost
@@ -22,7 +21,7 @@ DRAIN_SECONDS = 20.0
 def build(settings: Settings, store: Store, *extra: Callable[[web.Application], None]) -> web.Application:
     """The application; `extra` add routes (the demo's)."""
     app = web.Application(middlewares=[outermost])
-    app[CONTEXT] = Context(settings, store, pages.environment(), own_origin=origin_of(settings.base_url))
+    app[CONTEXT] = Context(settings, store, pages.environment())
     health.install(app)
     routes.install(app)
     for add in extra or (_front_door,):

@@ -7,7 +7,6 @@ from aiohttp import web
 from moderation.errors import Forbidden, NotFound, Unauthorized
 from moderation.model import Moderator, Role
 from moderation.store import people
-from moderation.submission import origin_of
 from moderation.web.context import CONTEXT
 
 SESSION_COOKIE = "moderation_session"
@@ -53,7 +52,7 @@ def same_origin(request: web.Request) -> None:
     """A cookie alone does not act: the browser must say that the request comes from our own pages. Raises Forbidden."""
     fetch_site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    own = {origin_of(request.app[CONTEXT].settings.base_url), f"{request.scheme}://{request.host}"}
+    own = {request.app[CONTEXT].own_origin, f"{request.scheme}://{request.host}"}
     if (
         (fetch_site and fetch_site not in {"same-origin", "none"})
         or (origin and origin not in own)

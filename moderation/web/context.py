@@ -12,6 +12,7 @@ from moderation.model import Site
 from moderation.settings import Settings
 from moderation.store import sites
 from moderation.store.connection import Store
+from moderation.submission import origin_of
 from moderation.web.origins import Proxies
 
 
@@ -41,11 +42,14 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
     proxies: Proxies = field(init=False)
-    own_origin: str = ""  # of our own pages: the error page posts again
+    base_url: str = field(init=False)
+    own_origin: str = field(init=False)  # of our own pages: the error page posts again
     site_cache: dict[str, tuple[Site, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.proxies = Proxies(self.settings.trusted_proxies)
+        self.base_url = self.settings.base_url
+        self.own_origin = origin_of(self.base_url)
 
     async def site(self, site_id: str, *, fresh: bool = False) -> tuple[Site, str]:
         """The site and its version; a copy is safe where a script checks the version. Raises NotFound."""

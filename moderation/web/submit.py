@@ -147,7 +147,7 @@ def _page_locale(request: web.Request, site: Site | None, fields: dict[str, obje
 
 def status_url(context: Context, comment_id: str) -> str:
     """Private to the commenter: nobody else can make its last part."""
-    return f"{context.settings.base_url}/c/{comment_id}/{context.store.privacy.sign_link('status', comment_id)}"
+    return f"{context.base_url}/c/{comment_id}/{context.store.privacy.sign_link('status', comment_id)}"
 
 
 def _receipt(context: Context, said: Submission, accepted: Accepted) -> web.Response:

@@ -105,6 +105,8 @@ def main() -> None:
             print(
                 f"ratio    {statistics.median(ratios):.2f} (rounds {ratios[0]:.2f} to {ratios[-1]:.2f}); by CPU {cpu:.2f}"
             )
+            best = {name: max(s.per_second for s in slices) for name, slices in found.items()}
+            print(f"best slices (the least disturbed): {best['service'] / best['bare']:.2f}")
             refused = sum(s.refused for s in found["service"])
             print(f"answers other than 2xx, or broken: {refused}")
             if refused:
