@@ -201,7 +201,7 @@ async def _seed(store: Store, settings: Settings, secret: str) -> None:
     endpoint = Endpoint(
         id=store.new_id(SITE), site=SITE, url=base + "/demo/hook", description="the demo's own receiver"
     )
-    await endpoints.save(store, endpoint, [secret])
+    await endpoints.save(store, endpoint, endpoints.Keys(((secret, 0),)))
     if not fresh:
         return
     _, version = await sites.load(store, SITE)

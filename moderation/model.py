@@ -1,7 +1,7 @@
 """The nouns. Frozen data, validated where it comes from outside, no I/O. Read this file first."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -35,8 +35,10 @@ EVENTS = (
     "comment.pending",
     "comment.erased",
     "endpoint.ping",
+    "endpoint.failing",
     "endpoint.disabled",
 )
+DELIVERY_STATES = ("queued", "delivered", "dead", "held", "cancelled", "undeliverable")
 
 
 class Role(StrEnum):
@@ -153,21 +155,6 @@ class Comment:
         return created_ms(self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event to one endpoint or one mailbox."""
-
-    id: str
-    event_id: str
-    comment_id: str
-    kind: str  # "webhook" or "mail"
-    target: str  # an endpoint's id, or the role of the person told
-    lane: str
-    attempts: int
-    lease_until_ms: int
-    event: dict[str, Any] = field(default_factory=dict)
-
-
 class Endpoint(Noun):
     """A URL that receives events."""
 
@@ -176,9 +163,13 @@ class Endpoint(Noun):
     url: str
     events: tuple[str, ...] = ("comment.approved",)
     description: str = ""
+    threads: tuple[str, ...] = ()  # only events of threads that begin with one of these; none: all
     include_email: bool = False
-    enabled: bool = True
+    max_in_flight: int = 5
+    rate_per_second: int = 20
+    public_key: str | None = None  # whpk_…, when its deliveries carry an ed25519 signature too
     created_at: str = ""
+    enabled: bool = True
 
 
 class Moderator(Noun):

@@ -13,6 +13,7 @@ import secrets
 import unicodedata
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -178,6 +179,14 @@ def mask_addresses(text: str) -> str:
 def new_secret(prefix: str, size: int = 32) -> str:
     """A fresh secret such as `whsec_…` (base64, as Standard Webhooks wants it)."""
     return prefix + base64.b64encode(secrets.token_bytes(size)).decode()
+
+
+def new_signing_key() -> tuple[str, str]:
+    """A fresh ed25519 pair as Standard Webhooks writes them: `whsk_` (seed and public key) and `whpk_`."""
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    seed = private.private_bytes_raw()
+    return "whsk_" + base64.b64encode(seed + public).decode(), "whpk_" + base64.b64encode(public).decode()
 
 
 def new_token(prefix: str) -> str:

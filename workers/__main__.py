@@ -10,9 +10,10 @@ from moderation.errors import ConfigurationError, Unavailable
 from moderation.privacy import Privacy
 from moderation.settings import Settings, load
 from moderation.store.connection import open_store
-from workers import egress
-from workers.engine import Engine
+from workers.engine import Engine, Sender
+from workers.guard import Guard
 from workers.mail import MailSender
+from workers.replay import ReplaySender
 from workers.webhook import WebhookSender
 
 PARENT = "SERVE_PARENT_PID"  # set by `serve` for the workers it starts
@@ -27,8 +28,13 @@ async def work(settings: Settings, redis_url: str) -> None:
         except Unavailable:
             log.get_logger(__name__).warning("Redis out of reach; trying again")
             await asyncio.sleep(0.5)
-    async with WebhookSender(store, egress.Guard(settings.egress_allow)) as webhooks:
-        engine = Engine(store, {"webhook": webhooks, "mail": MailSender(store, settings)})
+    async with WebhookSender(store, Guard(settings.egress_allow)) as webhooks:
+        senders: dict[str, Sender] = {
+            "webhook": webhooks,
+            "mail": MailSender(store, settings),
+            "replay": ReplaySender(store),
+        }
+        engine = Engine(store, senders)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
         watcher = asyncio.create_task(_end_with_parent(engine)) if PARENT in os.environ else None

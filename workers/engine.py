@@ -23,7 +23,7 @@ from workers import retry
 from workers.retry import Outcome
 
 log = get_logger(__name__)
-IN_FLIGHT = 50
+IN_FLIGHT = 128
 PER_LANE = 5
 # Short, because the lane of a killed worker's deliveries may stand still so long; a live worker renews it while an attempt runs.
 LEASE_MS = 6_000
@@ -126,8 +126,8 @@ class Engine:
             outcome = await self._senders[job.kind].deliver(job)
         except Exception as error:  # a sender's mistake must not end the loop; it counts as a failed attempt
             log.exception("sender failed", kind=job.kind, delivery=job.delivery_id)
-            outcome = Outcome(False, "internal", detail=type(error).__name__)
-        step = retry.next_step(job.kind, outcome, job.attempts, random.random)
+            outcome = Outcome(False, "internal", detail=type(error).__name__, spoke=False)
+        step = retry.next_step(job.kind, outcome, job.attempts, job.failures, random.random)
         attempt = {
             "at": iso(int(started * 1000)),
             "ms": round((time.time() - started) * 1000),
@@ -139,7 +139,7 @@ class Engine:
         }
         for pause in (0.1, 0.5, 1.0, 2.0, 4.0, 8.0):
             try:
-                kept = await outbox.settle(self._store, job, step.state, step.delay_ms, attempt, outcome.external_id)
+                kept = await outbox.settle(self._store, job, step, attempt, external_id=outcome.external_id)
             except ModerationError:  # Redis is away: keep the outcome while the lease lasts
                 await asyncio.sleep(pause)
                 continue

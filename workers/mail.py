@@ -63,17 +63,19 @@ class MailSender:
         """One attempt; every failure is an Outcome, never an exception."""
         comment = job.comment
         if comment is None or not comment.body.get("email"):
-            return Outcome(False, "gone", detail="the comment was erased", final=True)
+            return Outcome(False, "cancelled", detail="the comment was erased", final=True, ends_as="cancelled")
         if comment.status.value != job.event["status"]:
-            return Outcome(False, "cancelled", detail="decided otherwise in the meantime", final=True)
+            return Outcome(
+                False, "cancelled", detail="decided otherwise in the meantime", final=True, ends_as="cancelled"
+            )
         if not self._url or not self._from:
             missing = "MODERATION_SMTP_URL" if not self._url else "MODERATION_MAIL_FROM"
-            return Outcome(False, "not_configured", detail=f"{missing} is not set", undeliverable=True)
+            return Outcome(False, "not_configured", detail=f"{missing} is not set", final=True, ends_as="undeliverable")
         try:
             site, _ = await sites.load(self._store, comment.site)
             recipient = self._store.privacy.open(comment.body["email"], comment.id)
         except NotFound:
-            return Outcome(False, "cancelled", detail="the site was deleted", final=True)
+            return Outcome(False, "cancelled", detail="the site was deleted", final=True, ends_as="cancelled")
         except Sealed:
             return Outcome(False, "key", detail="the address can't be opened: is a secret key missing?", final=True)
         letter = message.Letter(

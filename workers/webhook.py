@@ -2,17 +2,18 @@
 
 import json
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from moderation.errors import NotFound
 from moderation.model import Comment, Endpoint
 from moderation.privacy import mask_addresses
 from moderation.store import endpoints
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
-from workers import egress, payload, signing
-from workers.retry import Outcome
+from workers import guard, payload, signing
+from workers.retry import RETRY_AFTER_MAX_SECONDS, Outcome
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 ANSWER_MAX_BYTES = 16 * 1024
@@ -23,13 +24,13 @@ _EXTERNAL_ID_MAX = 200
 class WebhookSender:
     """One session for all endpoints. Use as an async context manager."""
 
-    def __init__(self, store: Store, guard: egress.Guard) -> None:
+    def __init__(self, store: Store, egress: guard.Guard) -> None:
         self._store = store
         connector = aiohttp.TCPConnector(
-            limit=100,
+            limit=0,
             limit_per_host=0,
-            socket_factory=guard.socket_factory,
-            resolver=guard.resolver(),
+            socket_factory=egress.socket_factory,
+            resolver=egress.resolver(),
             use_dns_cache=False,
         )
         self._session = aiohttp.ClientSession(
@@ -49,45 +50,54 @@ class WebhookSender:
 
     async def deliver(self, job: Job) -> Outcome:
         """One attempt; every failure is an Outcome, never an exception."""
-        if job.comment is None:
-            return Outcome(False, "gone", detail="the comment was erased", final=True)
-        try:
-            endpoint, secrets = await endpoints.load(self._store, job.comment.site, job.target)
-        except NotFound:
-            return Outcome(False, "cancelled", detail="the endpoint was deleted", final=True)
+        if not job.receiver:
+            return _cancelled("the endpoint was deleted")
+        if job.comment is None and "endpoint" not in job.event and "erased" not in job.event:
+            return _cancelled("the comment was erased")
+        endpoint, keys = endpoints.parse(self._store.privacy, job.receiver)
         body = payload.build(job.event, job.comment, self._email(endpoint, job.comment))
-        headers = signing.headers(secrets, job.event["id"], int(time.time()), body)
+        now = time.time()
+        headers = keys.headers | {"content-type": "application/json"}
+        headers |= signing.headers(keys.valid(int(now * 1000)), job.event["id"], int(now), body)
         return await self._post(endpoint.url, body, headers)
 
-    def _email(self, endpoint: Endpoint, comment: Comment) -> str | None:
-        sealed = comment.body.get("email")
-        return self._store.privacy.open(sealed, comment.id) if endpoint.include_email and sealed else None
+    def _email(self, endpoint: Endpoint, comment: Comment | None) -> str | None:
+        sealed = comment.body.get("email") if comment and endpoint.include_email else None
+        return self._store.privacy.open(sealed, comment.id) if comment and sealed else None
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         try:
-            async with self._session.post(
-                url, data=body, headers={**headers, "content-type": "application/json"}, allow_redirects=False
-            ) as answer:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 raw = await _read_bounded(answer)
-                return _judge(answer.status, raw, answer.headers.get("retry-after", ""))
-        except egress.Blocked as error:
-            return Outcome(False, "blocked", detail=str(error), final=True)
+                return judge(answer.status, raw, answer.headers)
+        except guard.Blocked as error:
+            return _blocked(error)
         except aiohttp.ClientConnectorDNSError as error:
-            if isinstance(error.os_error, egress.Blocked):
-                return Outcome(False, "blocked", detail=str(error.os_error), final=True)
+            if isinstance(error.os_error, guard.Blocked):
+                return _blocked(error.os_error)
             return Outcome(False, "dns", detail="the name could not be resolved")
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError):
-            return Outcome(False, "tls", detail="the TLS connection could not be made")
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+            return Outcome(
+                False, "tls", detail=f"the TLS connection could not be made ({type(error.__cause__).__name__})"
+            )
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, egress.Blocked):
-                return Outcome(False, "blocked", detail=str(error.os_error), final=True)
+            if isinstance(error.os_error, guard.Blocked):
+                return _blocked(error.os_error)
             return Outcome(False, "refused", detail=error.os_error.strerror or "no connection")
         except TimeoutError:
             return Outcome(False, "timeout", detail="no whole answer within 15 seconds")
         except aiohttp.InvalidURL:
-            return Outcome(False, "url", detail="the address is not valid", final=True)
+            return Outcome(False, "url", detail="the address is not valid", final=True, spoke=False)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome(False, "broken", detail=type(error).__name__)
+
+
+def _cancelled(why: str) -> Outcome:
+    return Outcome(False, "cancelled", detail=why, final=True, ends_as="cancelled", spoke=False)
+
+
+def _blocked(error: OSError) -> Outcome:
+    return Outcome(False, "blocked", detail=str(error), final=True, spoke=False)
 
 
 async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
@@ -99,13 +109,42 @@ async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
     return raw
 
 
-def _judge(status: int, raw: bytes, retry_after: str) -> Outcome:
+def judge(status: int, raw: bytes, headers: "aiohttp.typedefs.LooseHeaders") -> Outcome:
+    """An answer → what the attempt came to. 410 ends the delivery, and so does `webhook-delivery: abort-message`
+    (standard-webhooks, pull request 291); `disable` there switches the endpoint off.
+    """
+    named = {str(k).lower(): str(v) for k, v in dict(headers).items()}
     kept = {"answer": mask_addresses(raw.decode("utf-8", "replace")[:KEPT_MAX_CHARACTERS])}  # it may echo the address
+    wish = named.get("webhook-delivery", "").strip().lower()
+    asked = "asked" if wish == "disable" else "gone" if status == 410 else ""
     if 200 <= status < 300:
-        return Outcome(True, "ok", status, external_id=_external_id(raw), log=kept)
-    code = "redirect" if 300 <= status < 400 else "status"
-    wait = float(retry_after) if retry_after.isdecimal() and len(retry_after) < 9 else 0.0
-    return Outcome(False, code, status, retry_after_seconds=wait, log=kept)
+        return Outcome(True, "ok", status, asked=asked, external_id=_external_id(raw), log=kept)
+    if wish == "abort-message":
+        return Outcome(False, "aborted", status, "the receiver wants no more of it", final=True, log=kept)
+    if status == 410:
+        return Outcome(False, "gone", status, "the receiver says it is gone", final=True, asked=asked, log=kept)
+    redirected = 300 <= status < 400
+    return Outcome(
+        False,
+        "redirect" if redirected else "status",
+        status,
+        "redirects are not followed" if redirected else "",
+        retry_after_seconds=_retry_after(named.get("retry-after", "")),
+        asked=asked,
+        log=kept,
+    )
+
+
+def _retry_after(text: str) -> float:
+    """Seconds, or a date (RFC 9110, section 10.2.3); 0 for what is neither."""
+    if text.isdecimal():
+        return min(float(text[:9]), RETRY_AFTER_MAX_SECONDS)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return 0.0
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
 def _external_id(raw: bytes) -> str:

@@ -9,8 +9,8 @@
 | m:{g}:session:<sha256>            | string | JSON of a signed-in moderator                           | 12 h idle | people                |
 | m:{pNN}:sites                     | set    | slugs                                                   | for ever  | sites                 |
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
-| m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secret sealed                       | for ever  | endpoints             |
-| m:{pNN}:subs:<slug>:<event>       | set    | ids of enabled endpoints that want the event            | for ever  | endpoints             |
+| m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secrets and headers sealed          | for ever  | endpoints             |
+| m:{pNN}:subs:<slug>:<event>       | hash   | endpoint that wants the event → prefixes of threads     | for ever  | endpoints             |
 | m:{pNN}:c:<id>                    | string | head (JSON, changes) LF body (JSON, never changes)      | for ever  | submit, decide, undo  |
 | m:{pNN}:s:<slug>:<status>         | zset   | comment ids, score 0: UUIDv7 order is time order        | for ever  | submit, decide, undo  |
 | m:{pNN}:t:<slug>:<thread>:<st>    | zset   | the same for one thread; <thread> is 20 hex of SHA-1    | for ever  | submit, decide, undo  |
@@ -22,16 +22,27 @@
 | m:{pNN}:rate:<hash>               | string | GCRA: theoretical arrival time, ms                      | seconds   | submit                |
 | m:{pNN}:claims:<slug>             | zset   | comment id by end of lease, ms                          | for ever  | claim, release, decide|
 | m:{pNN}:claimed:<slug>            | hash   | comment id → moderator                                  | for ever  | claim, release, decide|
+| m:{pNN}:once:<hash>               | string | comment id: a link of a mail that decided it            | 7 days    | decide                |
 | m:{pNN}:h:<id>                    | list   | history of a comment: JSON, oldest first                | for ever  | decide, undo, contact |
 | m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact |
-| m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 90 days   | submit, decide        |
-| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, state, n, due, lease   | 90 days   | submit, decide, take, renew, settle |
-| m:{pNN}:at:<delivery id>          | list   | attempts: JSON, oldest first, at most 20                | 90 days   | settle                |
-| m:{pNN}:cd:<comment id>           | list   | delivery ids of a comment                               | 90 days   | submit, decide        |
-| m:{pNN}:lane:<lane>               | zset   | delivery id by the ms it is next due (lease included)   | –         | submit, decide, take, renew, settle |
+| m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 30 days   | outbox, enqueue       |
+| m:{pNN}:evs:<slug>                | zset   | a site's events, score 0                                | 30 days   | outbox, undo          |
+| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, site, state, n, due, lease, always | 30 days | outbox, take, renew, settle, requeue |
+| m:{pNN}:at:<delivery id>          | list   | attempts: JSON, oldest first, at most 20                | 30 days   | settle                |
+| m:{pNN}:cd:<comment id>           | list   | delivery ids of a comment                               | 30 days   | outbox, undo          |
+| m:{pNN}:lane:<lane>               | zset   | delivery id by the ms it is next due (lease included)   | –         | outbox, take, renew, settle, requeue |
 | m:{pNN}:fl:<lane>                 | zset   | deliveries in flight by end of lease                    | –         | take, settle          |
-| m:{pNN}:lanes                     | zset   | lanes by their first due ms                             | –         | submit, decide, take, renew, settle |
-| m:{pNN}:nudge                     | list   | wakes a blocked worker                                  | –         | submit, decide, take  |
+| m:{pNN}:ld:<lane>:<state>         | zset   | deliveries of a lane in a state, score 0                | 30 days   | outbox, take, settle, requeue |
+| m:{pNN}:ls:<lane>                 | hash   | what is known of a receiver, see below                  | for ever  | endpoints, take, settle |
+| m:{pNN}:lanes                     | zset   | lanes by their first due ms                             | –         | outbox, take, renew, settle, requeue |
+| m:{pNN}:nudge                     | list   | wakes a blocked worker                                  | –         | outbox, take, requeue |
+| m:{pNN}:job:<job id>              | hash   | a replay: doc (JSON), state, at, seen, made, total      | 30 days   | replays               |
+| m:{pNN}:outcomes                  | hash   | "<kind> <outcome>" → attempts                           | for ever  | settle                |
+
+`outbox` stands for include/outbox.lua and whoever includes it. Lanes are `ep:<endpoint>`, `mail:<slug>` and `replay:<slug>`. Fields of `ls`:
+cap and rate (as configured), tat (the rate's clock, ms), w (window: at most so many in flight while it recovers), until (paused, ms), off and
+off_at (disabled, and why), f (failures in a row), ff and fm (failed attempts and messages since the last success), since (of the first of
+them, ms), gone (the event that was answered 410), warned (how often), ok_at (last success, ms).
 """
 
 import hashlib

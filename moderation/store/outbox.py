@@ -1,14 +1,19 @@
-"""The outbox: taking deliveries under a lease, settling attempts, looking at what became of them."""
+"""The outbox: taking deliveries under a lease, settling attempts, looking at what became of them, making them again."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from moderation.model import Comment
+from moderation.errors import Conflict, NotFound
+from moderation.model import Comment, created_ms
 from moderation.store import keys, scripts
 from moderation.store.comments import parse_value
 from moderation.store.connection import Store
+
+Command = tuple[Any, ...]
+_FIELDS = ("ev", "comment", "kind", "target", "lane", "site", "state", "n", "due")
+_KINDS = ("webhook", "mail", "replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +26,37 @@ class Job:
     kind: str
     target: str
     comment_id: str
+    site: str
     event: dict[str, Any]
     comment: Comment | None
+    receiver: str  # the endpoint's record, for a webhook; '' when it is gone
+    failures: int  # of its lane, in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt leads to: for the delivery, and for the lane it came from."""
+
+    state: str
+    delay_ms: int = 0
+    counts: bool = True  # as an attempt
+    lane: str = ""  # ok, fail, or '' when the attempt says nothing of the receiver
+    pause_ms: int = 0
+    window: str = ""  # so many in flight until it recovers
+    asked: str = ""  # gone (410), asked (to be disabled)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an endpoint may do nothing but fail; see docs/webhooks.md."""
+
+    disable_ms: int = 5 * 86_400_000
+    warn_ms: tuple[int, int] = (86_400_000, 3 * 86_400_000)
+    failures: int = 10
+    messages: int = 3
+
+
+PATIENCE = Patience()
 
 
 async def take(store: Store, partition: int, limit: int, lease_ms: int, per_lane: int) -> tuple[int, list[Job]]:
@@ -30,9 +64,11 @@ async def take(store: Store, partition: int, limit: int, lease_ms: int, per_lane
     tag = keys.tag(partition)
     wait, *rows = await scripts.run(store.pipe, "take", [tag + "lanes"], limit, lease_ms, per_lane, tag, tag + "nudge")
     jobs = []
-    for delivery_id, lease, n, kind, target, comment_id, event, value in rows:
+    for delivery_id, lease, n, kind, target, comment_id, site, event, value, receiver, failures in rows:
         comment = parse_value(comment_id, value) if value else None
-        jobs.append(Job(delivery_id, lease, int(n or 0), kind, target, comment_id, from_json(event), comment))
+        jobs.append(
+            Job(delivery_id, lease, int(n or 0), kind, target, comment_id, site, from_json(event), comment, receiver or "", int(failures))
+        )  # fmt: skip
     return wait, jobs
 
 
@@ -46,11 +82,17 @@ async def renew(store: Store, job: Job, lease_ms: int) -> bool:
 
 
 async def settle(
-    store: Store, job: Job, state: str, delay_ms: int, attempt: dict[str, Any], external_id: str = ""
+    store: Store,
+    job: Job,
+    step: Settlement,
+    attempt: dict[str, Any],
+    *,
+    external_id: str = "",
+    patience: Patience = PATIENCE,
 ) -> bool:
     """Log the attempt and take the step. False when the lease was lost: then another worker has the delivery, and nothing was written."""
-    tag = store.tag_of_id(job.delivery_id)
-    site = job.comment.site if job.comment else "-"
+    partition = keys.partition_of(job.delivery_id)
+    tag = keys.tag(partition)
     reply = await scripts.run(
         store.pipe,
         "settle",
@@ -58,39 +100,148 @@ async def settle(
             f"{tag}dl:{job.delivery_id}",
             f"{tag}at:{job.delivery_id}",
             f"{tag}c:{job.comment_id}",
-            f"{tag}x:{site}",
+            f"{tag}x:{job.site}",
             tag + "lanes",
+            f"{tag}subs:{job.site}:endpoint.failing",
+            f"{tag}subs:{job.site}:endpoint.disabled",
         ],
         job.delivery_id,
         job.lease,
-        state,
-        delay_ms,
+        step.state,
+        step.delay_ms,
         to_json(attempt),
         external_id,
         tag,
-        site,
+        "1" if step.counts else "",
+        step.lane,
+        step.pause_ms,
+        step.window,
+        step.asked,
+        keys.new_id(partition),
+        attempt.get("code", "-"),
+        patience.disable_ms,
+        *patience.warn_ms,
+        patience.failures,
+        patience.messages,
     )
     return bool(reply == "ok")
 
 
+async def enqueue(
+    store: Store,
+    delivery_id: str,
+    event: dict[str, Any] | str,
+    *,
+    kind: str,
+    target: str,
+    lane: str,
+    site: str,
+    comment_id: str = "",
+    delay_ms: int = 0,
+    always: bool = False,
+) -> bool:
+    """One more delivery: of a new event, or of the known one with that id. False when there is such a delivery already.
+
+    Raises NotFound when the event is gone.
+    """
+    tag = store.tag_of_id(delivery_id)
+    event_id = event if isinstance(event, str) else event["id"]
+    reply = await scripts.run(
+        store.pipe,
+        "enqueue",
+        [f"{tag}ev:{event_id}"],
+        delivery_id,
+        event_id,
+        "" if isinstance(event, str) else to_json(event),
+        kind,
+        target,
+        lane,
+        site,
+        comment_id,
+        delay_ms,
+        "1" if always else "",
+        tag,
+    )
+    if reply == "missing":
+        raise NotFound("The event is no longer kept.")
+    return bool(reply == "ok")
+
+
+async def requeue(store: Store, delivery_id: str) -> str:
+    """Make a delivery again, now: `ok`, or why not (`missing`, `busy`, `off`)."""
+    tag = store.tag_of_id(delivery_id)
+    return str(await scripts.run(store.pipe, "requeue", [f"{tag}dl:{delivery_id}"], delivery_id, tag))
+
+
+async def retry(store: Store, delivery_id: str) -> None:
+    """The same by hand. Raises NotFound, Conflict."""
+    match await requeue(store, delivery_id):
+        case "missing":
+            raise NotFound("There is no such delivery, or its event is no longer kept.")
+        case "busy":
+            raise Conflict("An attempt is running right now.", code="busy")
+        case "off":
+            raise Conflict("The endpoint is disabled; enable it first.", code="disabled")
+
+
+def _shown(delivery_id: str, row: list[Any]) -> dict[str, Any]:
+    event, comment, kind, target, lane, site, state, n, due = row
+    return {
+        "id": delivery_id,
+        "event": event,
+        "comment": comment or None,
+        "kind": kind,
+        "target": target,
+        "lane": lane,
+        "site": site,
+        "state": state,
+        "attempt_count": int(n or 0),
+        "created_ms": created_ms(delivery_id),
+        "due_ms": int(float(due or 0)) if state == "queued" else None,
+    }
+
+
+async def _load(store: Store, ids: list[str]) -> list[dict[str, Any]]:
+    """Those that are there, with their attempts, oldest first."""
+    commands: list[Command] = []
+    for delivery_id in ids:
+        tag = store.tag_of_id(delivery_id)
+        commands += [("HMGET", f"{tag}dl:{delivery_id}", *_FIELDS), ("LRANGE", f"{tag}at:{delivery_id}", 0, -1)]
+    replies = await store.pipe.call_many(commands) if commands else []
+    return [
+        _shown(delivery_id, row) | {"attempts": [from_json(a) for a in attempts]}
+        for delivery_id, row, attempts in zip(ids, replies[::2], replies[1::2], strict=True)
+        if row[0]
+    ]
+
+
+async def delivery(store: Store, delivery_id: str) -> dict[str, Any]:
+    """One delivery with its event and attempts. Raises NotFound."""
+    found = await _load(store, [delivery_id])
+    if not found:
+        raise NotFound("There is no such delivery.")
+    event = await store.pipe.call("GET", f"{store.tag_of_id(delivery_id)}ev:{found[0]['event']}")
+    return found[0] | {"type": from_json(event)["type"] if event else None}
+
+
 async def deliveries(store: Store, comment_id: str) -> list[dict[str, Any]]:
     """Every delivery of a comment with its attempts, oldest first."""
-    tag = store.tag_of_id(comment_id)
-    ids = await store.pipe.call("LRANGE", f"{tag}cd:{comment_id}", 0, -1)
-    if not ids:
-        return []
-    commands: list[tuple[Any, ...]] = []
-    for delivery_id in ids:
-        commands.append(("HMGET", f"{tag}dl:{delivery_id}", "ev", "kind", "target", "state", "n", "due"))
-        commands.append(("LRANGE", f"{tag}at:{delivery_id}", 0, -1))
-    replies = await store.pipe.call_many(commands)
-    found = []
-    for delivery_id, row, attempts in zip(ids, replies[::2], replies[1::2], strict=True):
-        if row[0]:
-            found.append(
-                {"id": delivery_id, "event": row[0], "kind": row[1], "target": row[2], "state": row[3], "attempts": [from_json(a) for a in attempts], "due_ms": int(float(row[5] or 0))}
-            )  # fmt: skip
-    return found
+    return await _load(store, await store.pipe.call("LRANGE", f"{store.tag_of_id(comment_id)}cd:{comment_id}", 0, -1))
+
+
+async def page(
+    store: Store, site: str, lane: str, states: list[str], *, cursor: str = "", limit: int = 50
+) -> list[dict[str, Any]]:
+    """Deliveries of a lane, newest first, at most `limit`; `cursor` is the last id seen."""
+    tag = store.tag_of_site(site)
+    top = f"({cursor}" if cursor else "+"
+    replies = await store.pipe.call_many(
+        [("ZREVRANGEBYLEX", f"{tag}ld:{lane}:{state}", top, "-", "LIMIT", 0, limit) for state in states]
+    )
+    ids = sorted({found for reply in replies for found in reply}, reverse=True)[:limit]
+    found = await _load(store, ids)
+    events = await store.pipe.call("MGET", *[f"{tag}ev:{d['event']}" for d in found]) if found else []
+    return [d | {"type": from_json(e)["type"] if e else None} for d, e in zip(found, events, strict=True)]
 
 
 async def states(store: Store, comments: list[Comment]) -> dict[str, str]:
@@ -101,29 +252,54 @@ async def states(store: Store, comments: list[Comment]) -> dict[str, str]:
     seen: dict[str, dict[str, list[str]]] = {}
     for (comment_id, _), (kind, state, attempts) in zip(flat, rows, strict=True):
         if kind:
-            seen.setdefault(comment_id, {}).setdefault(kind, []).append(
-                "failing" if state == "queued" and int(attempts) else state
-            )
+            failing = state == "held" or (state == "queued" and int(attempts))
+            seen.setdefault(comment_id, {}).setdefault(kind, []).append("failing" if failing else state)
     return {c.id: _worst(seen.get(c.id, {})) for c in comments}
 
 
 def _worst(by_kind: dict[str, list[str]]) -> str:
-    states = by_kind.get("webhook") or [s for s in by_kind.get("mail", []) if s != "undeliverable"]
-    return next((state for state in ("dead", "failing", "queued", "delivered") if state in states), "none")
+    for kind in ("webhook", "mail"):
+        found = next((s for s in ("dead", "failing", "queued", "delivered") if s in by_kind.get(kind, ())), None)
+        if found:
+            return found
+    return "none"
 
 
-async def backlog(store: Store) -> tuple[int, int]:
-    """How many deliveries wait, and for how many ms the oldest due one has (0 if none is due)."""
-    waiting, oldest = 0, 0
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits over all partitions."""
+
+    waiting: int
+    oldest_due_ms: int  # for how long the one that is longest due has been so; 0 if none is
+    outcomes: dict[tuple[str, str], int]  # (kind, outcome) → attempts so far
+
+
+async def backlog(store: Store) -> Backlog:
+    """The outbox in figures."""
     now = await store.pipe.call("TIME")
-    at = int(now[0]) * 1000
-    heads = await store.pipe.call_many(
-        [("ZRANGE", keys.tag(p) + "lanes", 0, -1, "WITHSCORES") for p in range(store.partitions)]
-    )
-    counts: list[tuple[Any, ...]] = []
-    for partition, reply in enumerate(heads):
+    at, oldest = int(now[0]) * 1000, 0
+    partitions = [keys.tag(p) for p in range(store.partitions)]
+    heads = await store.pipe.call_many([("ZRANGE", tag + "lanes", 0, -1, "WITHSCORES") for tag in partitions])
+    counts: list[Command] = []
+    for tag, reply in zip(partitions, heads, strict=True):
         for lane, due in zip(reply[::2], reply[1::2], strict=True):
-            counts.append(("ZCARD", f"{keys.tag(partition)}lane:{lane}"))
+            counts.append(("ZCARD", f"{tag}lane:{lane}"))
             oldest = max(oldest, at - int(float(due)))
     waiting = sum(await store.pipe.call_many(counts)) if counts else 0
-    return waiting, oldest
+    outcomes: dict[tuple[str, str], int] = {}
+    for reply in await store.pipe.call_many([("HGETALL", tag + "outcomes") for tag in partitions]):
+        for name, number in zip(reply[::2], reply[1::2], strict=True):
+            kind, _, outcome = name.partition(" ")
+            outcomes[kind, outcome] = outcomes.get((kind, outcome), 0) + int(number)
+    return Backlog(waiting, oldest, outcomes)
+
+
+async def trim(store: Store, site: str, lane: str, states: tuple[str, ...], before_id: str) -> None:
+    """Forget index entries of deliveries and events that are no longer kept: those under an id of that age."""
+    tag = store.tag_of_site(site)
+    await store.pipe.call_many(
+        [
+            *[("ZREMRANGEBYLEX", f"{tag}ld:{lane}:{state}", "-", f"({before_id}") for state in states],
+            ("ZREMRANGEBYLEX", f"{tag}evs:{site}", "-", f"({before_id}"),
+        ]
+    )

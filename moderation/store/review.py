@@ -12,6 +12,8 @@ from moderation.store import keys, scripts
 from moderation.store.comments import parse_value
 from moderation.store.connection import Store
 
+ONCE_SECONDS = 7 * 86_400  # longer than any link of that kind lives
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
@@ -24,6 +26,7 @@ class DecisionRequest:
     note: str = ""
     undo_seconds: int = 0
     force: bool = False
+    once: str = ""  # the hash of a link that decides a single time
 
 
 async def claim(store: Store, site: str, by: str, limit: int, lease_seconds: int) -> list[Comment]:
@@ -50,10 +53,10 @@ async def release(store: Store, site: str, by: str, ids: list[str]) -> list[str]
     return list(await scripts.run(store.pipe, "release", [f"{tag}claims:{site}", f"{tag}claimed:{site}"], by, *ids))
 
 
-async def decide(
-    store: Store, comment: Comment, wanted: DecisionRequest, leads_to: Transition, mail_target: str
-) -> Comment:
+async def decide(store: Store, comment: Comment, wanted: DecisionRequest, leads_to: Transition, mails: str) -> Comment:
     """Carry out a decision with its event and deliveries in one step. Deciding what is already so changes nothing.
+
+    `mails` names who is to be told, spaces between: `author`, `reply` (whoever is replied to, if they asked for it).
 
     Raises NotFound, Conflict (stale version, another's lease), Unavailable.
     """
@@ -67,6 +70,7 @@ async def decide(
             f"{tag}h:{comment.id}",
             f"{tag}audit:{site}",
             f"{tag}subs:{site}:{leads_to.event}",
+            f"{tag}once:{wanted.once}",
         ],
         comment.id,
         leads_to.status,
@@ -79,10 +83,11 @@ async def decide(
         wanted.undo_seconds * 1000,
         tag,
         keys.new_id(partition),
-        mail_target,
+        mails,
         site,
         comment.body["thread"],
         wanted.decision,
+        ONCE_SECONDS if wanted.once else 0,
     )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "decide", *arguments)
@@ -95,6 +100,8 @@ async def decide(
             return parse_value(comment.id, reply[1])
         case "missing":
             raise NotFound("There is no such comment.")
+        case "used":
+            raise Conflict("This link was used already.", code="used")
         case "stale":
             now = parse_value(comment.id, reply[1])
             who = now.head.get("by") or "–"

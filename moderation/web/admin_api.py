@@ -7,22 +7,21 @@ from aiohttp import web
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from moderation.errors import Conflict, FieldError, Forbidden, Invalid, UnsupportedType
-from moderation.model import Endpoint, Moderator, Role, Site
-from moderation.privacy import Privacy, mask_address, new_secret
+from moderation.errors import FieldError, Forbidden, Invalid, UnsupportedType
+from moderation.model import Moderator, Role, Site
+from moderation.privacy import Privacy, mask_address
 from moderation.public import iso
-from moderation.store import endpoints, people, review, sites
+from moderation.store import people, review, sites
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT
-from moderation.web.schemas import EndpointIn, EndpointPatch, TokenIn
-
-ENDPOINTS_MAX = 20
+from moderation.web.schemas import TokenIn
 
 
-def _now() -> str:
+def now() -> str:
+    """This instant, RFC 3339."""
     return iso(int(time.time() * 1000))
 
 
@@ -115,55 +114,12 @@ async def delete_site(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def _site_for_admin(request: web.Request) -> str:
+async def site_for_admin(request: web.Request) -> str:
+    """The site in the path, for its admin. Raises Unauthorized, Forbidden, NotFound."""
     name = request.match_info["site"]
     await need(request, Role.ADMIN, name)
     await sites.load(request.app[CONTEXT].store, name)
     return name
-
-
-async def create_endpoint(request: web.Request) -> web.Response:
-    """A new endpoint; its secret is in this answer and never again."""
-    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
-    asked = await body.json_body(request, EndpointIn)
-    if len(await endpoints.of_site(store, site)) >= ENDPOINTS_MAX:
-        raise Conflict("A site has at most %(limit)s endpoints.", code="limit", limit=ENDPOINTS_MAX)
-    fields = asked.model_dump() | {"events": tuple(dict.fromkeys(asked.events))}
-    endpoint = Endpoint(id=store.new_id(site), site=site, created_at=_now(), **fields)
-    secret = new_secret("whsec_")
-    await endpoints.save(store, endpoint, [secret])
-    return json(endpoint.model_dump() | {"secret": secret}, 201)
-
-
-async def list_endpoints(request: web.Request) -> web.Response:
-    """A site's endpoints, without secrets."""
-    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
-    return json({"items": [endpoint.model_dump() for endpoint in await endpoints.of_site(store, site)]})
-
-
-async def get_endpoint(request: web.Request) -> web.Response:
-    """One endpoint."""
-    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
-    return json((await endpoints.load(store, site, request.match_info["endpoint"]))[0].model_dump())
-
-
-async def change_endpoint(request: web.Request) -> web.Response:
-    """Change some fields."""
-    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
-    endpoint, secrets = await endpoints.load(store, site, request.match_info["endpoint"])
-    changes = {k: v for k, v in (await body.json_body(request, EndpointPatch)).model_dump().items() if v is not None}
-    if "events" in changes:
-        changes["events"] = tuple(dict.fromkeys(changes["events"]))
-    changed = endpoint.model_copy(update=changes)
-    await endpoints.save(store, changed, secrets)
-    return json(changed.model_dump())
-
-
-async def delete_endpoint(request: web.Request) -> web.Response:
-    """Delete an endpoint."""
-    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
-    await endpoints.remove(store, site, request.match_info["endpoint"])
-    return web.Response(status=204)
 
 
 async def _super_admin(request: web.Request) -> Moderator:
@@ -184,7 +140,7 @@ async def create_token(request: web.Request) -> web.Response:
         sites=None if asked.sites is None else tuple(asked.sites),
         contact=asked.contact,
     )
-    created_at = _now()
+    created_at = now()
     token_id, token = await people.add_token(store, who, created_at)
     return json({"id": token_id, **who.model_dump(mode="json"), "created_at": created_at, "token": token}, 201)
 
@@ -204,5 +160,5 @@ async def delete_token(request: web.Request) -> web.Response:
 
 async def audit(request: web.Request) -> web.Response:
     """The newest 100 entries of a site's audit log."""
-    store, site = request.app[CONTEXT].store, await _site_for_admin(request)
+    store, site = request.app[CONTEXT].store, await site_for_admin(request)
     return json({"items": await review.audit(store, site)})

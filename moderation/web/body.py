@@ -148,6 +148,13 @@ def validate(model: type[M], data: Any) -> M:
         raise field_errors(error) from None
 
 
+async def optional_json_body(request: web.Request, model: type[M]) -> M:
+    """The same where no body at all means the defaults."""
+    if not request.can_read_body:
+        return validate(model, {})
+    return await json_body(request, model)
+
+
 async def json_body(request: web.Request, model: type[M]) -> M:
     """The JSON body as a model; nothing is coerced. Raises UnsupportedType, BadRequest, Invalid."""
     kind, _ = content_type(request)

@@ -68,15 +68,20 @@ async def metrics(request: web.Request) -> web.Response:
             (name, await comments.count(context.store, name, Status.PENDING))
             for name in await sites.names(context.store)
         ]
-        waiting, oldest_ms = await outbox.backlog(context.store)
+        backlog = await outbox.backlog(context.store)
         lines = [
             "# TYPE moderation_pending gauge",
             *[f'moderation_pending{{site="{name}"}} {count}' for name, count in pending],
         ]
-        lines += ["# TYPE moderation_outbox_backlog gauge", f"moderation_outbox_backlog {waiting}"]
+        lines += ["# TYPE moderation_outbox_backlog gauge", f"moderation_outbox_backlog {backlog.waiting}"]
         lines += [
             "# TYPE moderation_outbox_oldest_due_seconds gauge",
-            f"moderation_outbox_oldest_due_seconds {oldest_ms / 1000:.3f}",
+            f"moderation_outbox_oldest_due_seconds {backlog.oldest_due_ms / 1000:.3f}",
+        ]
+        lines.append("# TYPE moderation_attempts counter")
+        lines += [
+            f'moderation_attempts_total{{kind="{kind}",outcome="{outcome}"}} {number}'
+            for (kind, outcome), number in sorted(backlog.outcomes.items())
         ]
     except ModerationError:
         up = 0

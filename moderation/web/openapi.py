@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from moderation import __version__
+from moderation import events as sent
+from moderation.errors import NotFound
 from moderation.web import pages
 from moderation.web import schemas as s
 from moderation.web.answer import json
@@ -106,6 +108,7 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
                 wanted[model, "serialization"] = None
         if route.query:
             wanted[route.query, "validation"] = None
+    wanted |= {(sent.model_of(name), "serialization"): None for name in sent.DESCRIPTIONS}
     refs, definitions = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -118,6 +121,7 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
             "description": "Submit, review, decide, be told, read.",
         },
         "paths": paths,
+        "webhooks": _webhooks(refs),
         "components": {
             "schemas": definitions.get("$defs", {}),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -128,6 +132,43 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
 async def document(request: web.Request) -> web.Response:
     """This description."""
     return json(request.app[DESCRIPTION])
+
+
+async def events(_: web.Request) -> web.Response:
+    """Every event that is sent: its meaning, its JSON Schema, a sample."""
+    return json({"items": [sent.described(name) for name in sent.DESCRIPTIONS]})
+
+
+async def event(request: web.Request) -> web.Response:
+    """One event that is sent."""
+    name = request.match_info["type"]
+    if name not in sent.DESCRIPTIONS:
+        raise NotFound()
+    return json(sent.described(name))
+
+
+def _webhooks(refs: dict[Any, Any]) -> dict[str, Any]:
+    """The events as OpenAPI 3.1 describes them."""
+    return {
+        name: {
+            "post": {
+                "operationId": "event_" + name.replace(".", "_"),
+                "summary": meaning,
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": refs[sent.model_of(name), "serialization"],
+                            "example": sent.sample(name),
+                        }
+                    }
+                },
+                "responses": {
+                    "2XX": {"description": 'Received; `{"external_id": …}` may tell the site\'s id of the comment'}
+                },
+            }
+        }
+        for name, meaning in sent.DESCRIPTIONS.items()
+    }
 
 
 async def page(request: web.Request) -> web.Response:

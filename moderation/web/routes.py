@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from pydantic import BaseModel
 
-from moderation.model import Endpoint, Role, Site
-from moderation.web import admin_api, desk, health, openapi, read, review_api, submit
+from moderation.model import Role, Site
+from moderation.web import admin_api, delivery_api, desk, health, openapi, read, review_api, submit
 from moderation.web import schemas as s
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -76,11 +76,27 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", _SITE, admin_api.change_site, A, answers={200: Site}),
     Route("DELETE", _SITE, admin_api.delete_site, A, answers={204: None}),
     Route("GET", _SITE + "/audit", admin_api.audit, A, answers={200: None}),
-    Route("POST", _SITE + "/endpoints", admin_api.create_endpoint, A, s.EndpointIn, answers={201: Endpoint}),
-    Route("GET", _SITE + "/endpoints", admin_api.list_endpoints, A, answers={200: None}),
-    Route("GET", _ENDPOINT, admin_api.get_endpoint, A, answers={200: Endpoint}),
-    Route("PATCH", _ENDPOINT, admin_api.change_endpoint, A, s.EndpointPatch, answers={200: Endpoint}),
-    Route("DELETE", _ENDPOINT, admin_api.delete_endpoint, A, answers={204: None}),
+    Route("POST", _SITE + "/endpoints", delivery_api.create_endpoint, A, s.EndpointIn, answers={201: s.EndpointOut}),
+    Route("GET", _SITE + "/endpoints", delivery_api.list_endpoints, A, answers={200: None}),
+    Route("GET", _ENDPOINT, delivery_api.get_endpoint, A, answers={200: s.EndpointOut}),
+    Route("PATCH", _ENDPOINT, delivery_api.change_endpoint, A, s.EndpointPatch, answers={200: s.EndpointOut}),
+    Route("DELETE", _ENDPOINT, delivery_api.delete_endpoint, A, answers={204: None}),
+    Route(
+        "POST", _ENDPOINT + "/rotate-secret", delivery_api.rotate_secret, A, s.RotateIn, answers={200: s.EndpointOut}
+    ),
+    Route("POST", _ENDPOINT + "/ping", delivery_api.ping, A, answers={202: None}),
+    Route(
+        "GET",
+        _ENDPOINT + "/deliveries",
+        delivery_api.list_deliveries,
+        A,
+        query=s.DeliveryQuery,
+        answers={200: s.DeliveryPage},
+    ),
+    Route("POST", _ENDPOINT + "/replay", delivery_api.replay, A, s.ReplayIn, answers={202: s.JobOut}),
+    Route("GET", _API + "/deliveries/{delivery}", delivery_api.get_delivery, A, answers={200: s.DeliveryOut}),
+    Route("POST", _API + "/deliveries/{delivery}/retry", delivery_api.retry, A, answers={202: s.DeliveryOut}),
+    Route("GET", _API + "/jobs/{job}", delivery_api.get_job, A, answers={200: s.JobOut}),
     Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
     Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
     Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
@@ -90,6 +106,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/review/sign-in", desk.sign_in, documented=False),
     Route("POST", "/review/sign-out", desk.sign_out, documented=False),
     Route("POST", "/review/comments/{id}", desk.act, documented=False),
+    # what is sent
+    Route("GET", _API + "/events", openapi.events, answers={200: None}),
+    Route("GET", _API + "/events/{type}", openapi.event, answers={200: None}),
     # running it
     Route("GET", "/healthz", health.alive, answers={200: None}),
     Route("GET", "/readyz", health.ready, answers={200: None, 503: None}),

@@ -1,8 +1,9 @@
 """What requests must look like, and what answers do: the OpenAPI description is made of these, so it can't drift."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from moderation.model import EVENTS, Decision, Role, Status
 
@@ -104,19 +105,130 @@ class TokenIn(Input):
     contact: bool = False
 
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # a token of RFC 9110
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1000}")
+# Ours, the connection's, or such as make another server believe something.
+_OURS = {"host", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "date", "cookie", "cookie2", "user-agent", "accept-encoding", "forwarded"}  # fmt: skip
+_OUR_KINDS = ("content-", "transfer-", "webhook-", "proxy-", "sec-", "x-forwarded-", "x-real-", "x-aws-", "x-google-", "x-amz-", "metadata")  # fmt: skip
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        lower = name.lower()
+        if not _HEADER.fullmatch(name) or lower in _OURS or lower.startswith(_OUR_KINDS):
+            raise ValueError("names a header that can't be set")
+        if not _HEADER_VALUE.fullmatch(text) or text != text.strip():
+            raise ValueError("has a value that is no header's")
+    if len({name.lower() for name in value}) < len(value):
+        raise ValueError("names a header twice")
+    return value
+
+
+Headers = Annotated[dict[str, str], Field(max_length=20), AfterValidator(_headers)]
+Threads = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=512)]], Field(max_length=50)]
+InFlight = Annotated[int, Field(ge=1, le=50)]
+PerSecond = Annotated[int, Field(ge=1, le=1000)]
+
+
 class EndpointIn(Input):
     url: WebAddress
     events: list[EventName] = Field(["comment.approved"], min_length=1)
     description: Annotated[str, StringConstraints(max_length=500)] = ""
+    threads: Threads = Field([], description="only events of threads that begin with one of these")
     include_email: bool = False
+    headers: Headers = Field({}, description="sent with every delivery; kept encrypted")
+    max_in_flight: InFlight = 5
+    rate_per_second: PerSecond = 20
+    ed25519: bool = Field(False, description="sign with ed25519 (v1a) beside HMAC (v1)")
+    enabled: bool = True
 
 
 class EndpointPatch(Input):
     url: WebAddress | None = None
     events: list[EventName] | None = Field(None, min_length=1)
     description: Annotated[str, StringConstraints(max_length=500)] | None = None
+    threads: Threads | None = None
     include_email: bool | None = None
+    headers: Headers | None = None
+    max_in_flight: InFlight | None = None
+    rate_per_second: PerSecond | None = None
     enabled: bool | None = None
+
+
+class RotateIn(Input):
+    expire_old_seconds: int = Field(86_400, ge=0, le=30 * 86_400, description="0 revokes the old secret at once")
+
+
+DeliveryState = Literal["queued", "failing", "delivered", "dead", "held", "cancelled", "undeliverable"]
+
+
+class DeliveryQuery(Input):
+    state: DeliveryState | None = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
+
+
+class ReplayIn(Input):
+    since: str = Field(max_length=40, description="RFC 3339")
+    until: str | None = Field(None, max_length=40)
+    state: Literal["queued", "failing", "delivered", "dead", "failed", "held", "cancelled", "missing"] | None = Field(
+        None, description="`missing`: events that it wants and never had"
+    )
+
+
+class AttemptOut(Output):
+    at: str
+    ms: int
+    ok: bool
+    code: str
+    status: int | None
+    detail: str
+
+
+class DeliveryOut(Output):
+    id: str
+    event: str
+    type: str | None
+    comment: str | None
+    kind: str
+    target: str
+    site: str
+    state: DeliveryState
+    attempt_count: int
+    attempts: list[AttemptOut]
+    created_at: str
+    due_at: str | None
+
+
+class DeliveryPage(Output):
+    items: list[DeliveryOut]
+    next_cursor: str | None
+
+
+class EndpointOut(Output):
+    id: str
+    site: str
+    url: str
+    events: list[str]
+    description: str
+    threads: list[str]
+    include_email: bool
+    headers: dict[str, str]
+    max_in_flight: int
+    rate_per_second: int
+    public_key: str | None
+    enabled: bool
+    created_at: str
+
+
+class JobOut(Output):
+    id: str
+    kind: str
+    site: str
+    state: Literal["queued", "running", "done"]
+    done: int
+    queued: int
+    total: int
 
 
 class AuthorOut(Output):

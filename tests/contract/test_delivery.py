@@ -146,15 +146,16 @@ def test_the_state_of_the_delivery_tells_where_it_is(service: Service, site: str
     receiver.close()
 
 
-def test_a_deleted_endpoint_gets_nothing_more_and_its_delivery_ends_dead(service: Service, site: str) -> None:
+def test_a_deleted_endpoint_gets_nothing_more_and_its_delivery_is_cancelled(service: Service, site: str) -> None:
     receiver = Receiver(lambda _: (500, b""))
     made = endpoint(service, site, receiver.url)
     comment_id = approved(service, site)
     receiver.next()
     until("the failure to show", lambda: state(service, comment_id) == "failing")
     assert service.send("DELETE", f"/api/v1/sites/{site}/endpoints/{made}").status in {200, 204}
-    until("the end of the delivery", lambda: state(service, comment_id) == "dead")
+    until("the end of the delivery", lambda: webhooks(service, comment_id)[0]["state"] == "cancelled")
     (delivery,) = webhooks(service, comment_id)
+    assert state(service, comment_id) == "none"
     assert "deleted" in delivery["attempts"][-1]["detail"]
     assert receiver.count == 1
     receiver.close()

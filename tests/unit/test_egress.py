@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
+from moderation.egress import port_to_block, reason_to_block, url_to_block
 from tests.service import Receiver
-from workers.egress import Blocked, Guard, reason_to_block
+from workers.guard import Blocked, Guard
 
 EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
@@ -100,3 +101,30 @@ async def test_what_is_allowed_is_reached_by_address_and_by_name(bait: Receiver)
 async def test_a_name_is_refused_before_a_connection_is_tried() -> None:
     with pytest.raises(Blocked):
         await Guard(()).resolver().resolve("localhost", 80)
+
+
+@pytest.mark.parametrize("port", [22, 25, 587, 3306, 5432, 6379, 11211])
+async def test_ports_of_other_services_are_not_dialled(port: int) -> None:
+    assert port_to_block(port)
+    with pytest.raises(aiohttp.ClientConnectorError) as found:
+        await _dial(Guard(EVERYWHERE), f"http://127.0.0.1:{port}/")
+    assert isinstance(found.value.os_error, Blocked)
+
+
+@pytest.mark.parametrize("port", [80, 443, 8080, 8443, 3000, 40_000])
+def test_ports_of_web_servers_are_open(port: int) -> None:
+    assert port_to_block(port) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [("http://127.0.0.1/x", "MODERATION_EGRESS_ALLOW"), ("http://localhost:8000/", "MODERATION_EGRESS_ALLOW"), ("https://a.localhost/", "MODERATION_EGRESS_ALLOW"),
+     ("https://169.254.169.254/latest", "never"), ("https://[::1]/", "MODERATION_EGRESS_ALLOW"), ("https://news.example:25/", "port 25")],
+)  # fmt: skip
+def test_what_will_not_be_dialled_is_named_early(url: str, word: str) -> None:
+    assert word in str(url_to_block(url, ()))
+
+
+@pytest.mark.parametrize("url", ["https://news.example/hook", "http://news.example:8080/", "https://1.1.1.1/"])
+def test_nothing_is_said_against_public_addresses(url: str) -> None:
+    assert url_to_block(url, ()) is None

@@ -1,8 +1,17 @@
 """What follows an attempt: the schedule of the contract, and nothing else."""
 
+from collections.abc import Callable
+
 import pytest
 
-from workers.retry import RETRY_AFTER_MAX_SECONDS, Outcome, Step, next_step
+from moderation.store.outbox import Settlement
+from workers import retry
+from workers.retry import RETRY_AFTER_MAX_SECONDS, Outcome
+
+
+def next_step(kind: str, outcome: Outcome, attempts: int, dice: Callable[[], float], failures: int = 0) -> Settlement:
+    return retry.next_step(kind, outcome, attempts, failures, dice)
+
 
 FAILED = Outcome(False, "status", 500)
 SCHEDULE = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
@@ -27,18 +36,46 @@ def test_ten_failed_attempts_are_the_end() -> None:
 )
 def test_a_longer_retry_after_is_honoured_up_to_a_day(attempts: int, asked: float, wait: float) -> None:
     outcome = Outcome(False, "status", 429, retry_after_seconds=asked)
-    assert next_step("webhook", outcome, attempts, lambda: 0.5) == Step("queued", round(wait * 1000))
+    step = next_step("webhook", outcome, attempts, lambda: 0.5)
+    assert (step.state, step.delay_ms) == ("queued", round(wait * 1000))
 
 
 @pytest.mark.parametrize("kind", ["webhook", "mail"])
 @pytest.mark.parametrize(
     ("outcome", "state"),
-    [(Outcome(True), "delivered"), (Outcome(False, final=True), "dead"), (Outcome(False, undeliverable=True), "undeliverable")],
+    [(Outcome(True), "delivered"), (Outcome(False, final=True), "dead"), (Outcome(False, final=True, ends_as="cancelled"), "cancelled")],
 )  # fmt: skip
 def test_what_is_settled_is_settled_at_once(kind: str, outcome: Outcome, state: str) -> None:
-    assert next_step(kind, outcome, 0, lambda: 0.5) == Step(state)
+    step = next_step(kind, outcome, 0, lambda: 0.5)
+    assert (step.state, step.delay_ms) == (state, 0)
 
 
 def test_mails_give_up_too() -> None:
     states = [next_step("mail", Outcome(False, "smtp", 451), n, lambda: 0.5).state for n in range(9)]
     assert states == ["queued"] * 7 + ["dead"] * 2
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_throttling_answer_cools_the_lane_longer_each_time(status: int) -> None:
+    steps = [next_step("webhook", Outcome(False, "status", status), 0, lambda: 0.5, n) for n in range(8)]
+    assert [s.pause_ms for s in steps] == [4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000]
+    assert {(s.lane, s.window) for s in steps} == {("fail", "1")}
+    asked = next_step("webhook", Outcome(False, "status", status, retry_after_seconds=1000), 0, lambda: 0.5)
+    assert (asked.pause_ms, asked.delay_ms) == (1_000_000, 1_000_000)
+
+
+def test_a_breaker_opens_after_ten_failures_in_a_row() -> None:
+    pauses = [next_step("webhook", FAILED, 0, lambda: 0.5, n).pause_ms for n in (0, 8, 9, 10, 11, 30)]
+    assert pauses == [0, 0, 5000, 10_000, 20_000, 300_000]
+
+
+def test_a_receiver_that_hangs_gets_one_at_a_time() -> None:
+    assert next_step("webhook", Outcome(False, "timeout"), 0, lambda: 0.5).window == "1"
+    assert next_step("webhook", FAILED, 0, lambda: 0.5).window == ""
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome(False, "blocked", final=True, spoke=False), Outcome(False, "internal", spoke=False)]
+)
+def test_what_says_nothing_of_the_receiver_does_not_count_against_it(outcome: Outcome) -> None:
+    assert next_step("webhook", outcome, 0, lambda: 0.5).lane == ""

@@ -59,7 +59,7 @@ if ARGV[11] ~= '' then redis.call('HSETNX', KEYS[10], ARGV[11], id) end
 if redis.call('EXISTS', KEYS[9]) == 1 then
   local at = now()
   local event_id = derive(id, 0)
-  local event = cjson.encode({ id = event_id, type = 'comment.submitted', at = iso(at), status = 'pending', sequence = 0 })
-  outbox(tag, event_id, event, KEYS[9], '', site, at, id)
+  local event = cjson.encode({ id = event_id, type = 'comment.submitted', at = iso(at), site = site, comment = id, status = 'pending', sequence = 0 })
+  outbox(tag, { id = event_id, json = event, site = site, thread = ARGV[13], comment = id, due = at, subscribers = KEYS[9], mails = {} })
 end
 return { 'ok' }

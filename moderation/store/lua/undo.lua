@@ -12,12 +12,16 @@ if not head.u or at >= head.u.til then return { 'late', value } end
 local undone, before = head.s, head.u.before
 for delivery in string.gmatch(head.u.dl, '[^ ]+') do
   local key = tag .. 'dl:' .. delivery
-  local lane = redis.call('HGET', key, 'lane')
-  if lane then redis.call('ZREM', tag .. 'lane:' .. lane, delivery) end
+  local lane, state = unpack(redis.call('HMGET', key, 'lane', 'state'))
+  if lane then
+    redis.call('ZREM', tag .. 'lane:' .. lane, delivery)
+    redis.call('ZREM', tag .. 'ld:' .. lane .. ':' .. state, delivery)
+  end
   redis.call('DEL', key)
   redis.call('LREM', KEYS[4], 0, delivery)
 end
 redis.call('DEL', tag .. 'ev:' .. head.u.ev)
+redis.call('ZREM', tag .. 'evs:' .. site, head.u.ev)
 head.s, head.by, head.at, head.r, head.q = before.s, before.by, before.at, before.r, before.q
 if undone == 'approved' then head.ap = nil end
 head.u, head.v = nil, head.v + 1

@@ -1,36 +1,72 @@
--- outbox(tag, event_id, event, subscribers, mail_target, site, due, comment_id): writes the event once and one delivery per
--- subscribed endpoint and per mailbox, each into the lane of its receiver. Returns the ids of the deliveries made.
+-- The outbox. A delivery waits in the lane of its receiver, a sorted set by the ms it is next due, unless the lane is off:
+-- then it is held. Beside that it stands in one index per lane and state.
+local KEEP_SECONDS = 30 * 86400
 -- derive(id, n) → the nth id that belongs to an id: its second last byte is the number, its last one still names the partition.
-local KEEP_SECONDS = 90 * 86400
 local function derive(id, n) return string.sub(id, 1, -5) .. string.format('%02x', n) .. string.sub(id, -2) end
-local function enqueue(tag, delivery_id, event_id, kind, target, lane, due, comment_id)
-  local key = tag .. 'dl:' .. delivery_id
-  redis.call('HSET', key, 'ev', event_id, 'comment', comment_id, 'kind', kind, 'target', target, 'lane', lane,
-    'state', 'queued', 'n', 0, 'due', due)
-  redis.call('EXPIRE', key, KEEP_SECONDS)
-  redis.call('ZADD', tag .. 'lane:' .. lane, due, delivery_id)
+-- due_at(tag, lane, ms): the lane has something due no later than that.
+local function due_at(tag, lane, ms)
   local first = redis.call('ZSCORE', tag .. 'lanes', lane)
-  if not first or tonumber(first) > due then redis.call('ZADD', tag .. 'lanes', due, lane) end
+  if not first or tonumber(first) > ms then redis.call('ZADD', tag .. 'lanes', ms, lane) end
 end
-local function outbox(tag, event_id, event, subscribers, mail_target, site, due, comment_id)
+-- nudge(tag): wakes one blocked worker.
+local function nudge(tag)
+  redis.call('LPUSH', tag .. 'nudge', '1')
+  redis.call('LTRIM', tag .. 'nudge', 0, 9)
+end
+-- restate(tag, id, lane, from, to): the state of a delivery and its index follow each other.
+local function restate(tag, id, lane, from, to)
+  if from == to then return end
+  local index = tag .. 'ld:' .. lane .. ':'
+  if from then redis.call('ZREM', index .. from, id) end
+  redis.call('ZADD', index .. to, 0, id)
+  redis.call('HSET', tag .. 'dl:' .. id, 'state', to)
+end
+-- enqueue(tag, d): writes one delivery; d has id, event, comment, kind, target, lane, site, due, and always = '1' for one that
+-- is made even when the lane is off. Says whether it is new: the same id twice is the same delivery.
+local function enqueue(tag, d)
+  local key = tag .. 'dl:' .. d.id
+  if redis.call('EXISTS', key) == 1 then return false end
+  local held = not d.always and redis.call('HEXISTS', tag .. 'ls:' .. d.lane, 'off') == 1
+  redis.call('HSET', key, 'ev', d.event, 'comment', d.comment, 'kind', d.kind, 'target', d.target, 'lane', d.lane, 'site', d.site,
+    'n', 0, 'due', d.due)
+  if d.always then redis.call('HSET', key, 'always', '1') end
+  redis.call('EXPIRE', key, KEEP_SECONDS)
+  restate(tag, d.id, d.lane, nil, held and 'held' or 'queued')
+  if not held then
+    redis.call('ZADD', tag .. 'lane:' .. d.lane, d.due, d.id)
+    due_at(tag, d.lane, d.due)
+  end
+  if d.comment ~= '' then
+    redis.call('RPUSH', tag .. 'cd:' .. d.comment, d.id)
+    redis.call('EXPIRE', tag .. 'cd:' .. d.comment, KEEP_SECONDS)
+  end
+  return true
+end
+-- wants(filter, thread): an endpoint's filter is '' or a JSON list of prefixes of threads.
+local function wants(filter, thread)
+  if filter == '' then return true end
+  for _, prefix in ipairs(cjson.decode(filter)) do
+    if string.sub(thread, 1, #prefix) == prefix then return true end
+  end
+  return false
+end
+-- outbox(tag, e): writes an event, and one delivery per subscribed endpoint and per mailbox, each into the lane of its receiver.
+-- e has id, json, site, thread (none: no filter applies), comment, due, subscribers (a hash: endpoint → filter), mails (targets). Returns the deliveries' ids.
+local function outbox(tag, e)
   local made = {}
-  for _, endpoint in ipairs(redis.call('SMEMBERS', subscribers)) do
-    local id = derive(event_id, #made + 1)
-    enqueue(tag, id, event_id, 'webhook', endpoint, 'ep:' .. endpoint, due, comment_id)
-    made[#made + 1] = id
+  local function deliver(kind, target, lane)
+    local id = derive(e.id, #made + 1)
+    if enqueue(tag, { id = id, event = e.id, comment = e.comment, kind = kind, target = target, lane = lane, site = e.site, due = e.due }) then
+      made[#made + 1] = id
+    end
   end
-  if mail_target ~= '' then
-    local id = derive(event_id, #made + 1)
-    enqueue(tag, id, event_id, 'mail', mail_target, 'mail:' .. site, due, comment_id)
-    made[#made + 1] = id
+  local subscribed = redis.call('HGETALL', e.subscribers)
+  for i = 1, #subscribed, 2 do
+    if not e.thread or wants(subscribed[i + 1], e.thread) then deliver('webhook', subscribed[i], 'ep:' .. subscribed[i]) end
   end
-  if #made > 0 then
-    redis.call('SET', tag .. 'ev:' .. event_id, event, 'EX', KEEP_SECONDS)
-    local list = tag .. 'cd:' .. comment_id
-    redis.call('RPUSH', list, unpack(made))
-    redis.call('EXPIRE', list, KEEP_SECONDS)
-    redis.call('LPUSH', tag .. 'nudge', '1')
-    redis.call('LTRIM', tag .. 'nudge', 0, 9)
-  end
+  for _, target in ipairs(e.mails) do deliver('mail', target, 'mail:' .. e.site) end
+  redis.call('SET', tag .. 'ev:' .. e.id, e.json, 'EX', KEEP_SECONDS)
+  redis.call('ZADD', tag .. 'evs:' .. e.site, 0, e.id)
+  if #made > 0 then nudge(tag) end
   return made
 end

@@ -1,14 +1,10 @@
-"""Which addresses a webhook may be dialled to. Checked on the socket, for the very address about to be connected to, so that
-literals, odd spellings and names that change their answer (DNS rebinding) are all seen. SSRF: CWE-918.
+"""Which addresses and URLs a webhook may go to. Pure: the worker's guard asks for the very address about to be dialled, the
+admin API asks early, so that a mistake is named when it is made. SSRF: CWE-918.
 """
 
 import ipaddress
-import socket
 from collections.abc import Iterable
-from typing import Any
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -32,14 +28,15 @@ PRIVATE = _networks(
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _LOOPBACK6 = ipaddress.IPv6Address("::1")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
-
-
-class Blocked(OSError):
-    """The egress guard refused; the text names the setting that could allow it."""
+# What listens there by custom is no web server, and a POST to it can do harm (mail, files, remote control, data stores).
+_SERVICES = frozenset(
+    {20, 21, 22, 23, 25, 53, 110, 111, 119, 135, 139, 143, 389, 445, 465, 514, 515, 587, 631, 636, 873, 993, 995}
+    | {1433, 1521, 2049, 2375, 2376, 2379, 3306, 3389, 5432, 5672, 5984, 6379, 6380, 9042, 9092, 9200, 11211, 27017}
+)
 
 
 def reason_to_block(address: str, allow: Iterable[Network]) -> str | None:
-    """Why this address may not be dialled, or None."""
+    """Why this address may not be dialled, or None. The text names the setting that could allow it."""
     try:
         ip: Address = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -59,40 +56,20 @@ def reason_to_block(address: str, allow: Iterable[Network]) -> str | None:
     return None
 
 
-class Guard:
-    """Hooks for aiohttp's connector."""
-
-    def __init__(self, allow: tuple[Network, ...]) -> None:
-        self._allow = allow
-
-    def check(self, address: str) -> None:
-        """Raises Blocked."""
-        reason = reason_to_block(address, self._allow)
-        if reason:
-            raise Blocked(reason)
-
-    def socket_factory(self, address_info: Any) -> socket.socket:
-        """For TCPConnector: the one place that sees every address dialled."""
-        family, kind, protocol, _, sockaddr = address_info
-        self.check(str(sockaddr[0]))
-        made = socket.socket(family=family, type=kind, proto=protocol)
-        made.setblocking(False)
-        return made
-
-    def resolver(self) -> AbstractResolver:
-        """Refuses a name as a whole if any of its answers is forbidden: a mixed answer is no honest receiver."""
-        return _Resolver(self)
+def port_to_block(port: int) -> str | None:
+    """Why this port may not be dialled, or None."""
+    return f"port {port} belongs to another service than the web" if port in _SERVICES else None
 
 
-class _Resolver(ThreadedResolver):
-    def __init__(self, guard: Guard) -> None:
-        super().__init__()
-        self._guard = guard
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await super().resolve(host, port, family)
-        for answer in found:
-            self._guard.check(answer["host"])
-        return found
+def url_to_block(url: str, allow: Iterable[Network]) -> str | None:
+    """Why nothing would be delivered to this URL, as far as it can be told without asking for its name."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if host == "localhost" or host.endswith(".localhost"):
+            return port_to_block(port) or reason_to_block("127.0.0.1", allow)
+        return port_to_block(port)
+    return port_to_block(port) or reason_to_block(host, allow)
