@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from moderation import demo as demo_room
+from moderation import listen as listener
 from moderation import log, service
 from moderation.errors import ConfigurationError, Conflict, ModerationError, Unavailable
 from moderation.model import Moderator, Role, Site
@@ -79,6 +80,18 @@ def worker() -> None:
 def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
     """The whole product with a sample site: forms, waiting comments, received webhooks and mails."""
     _run(demo_room.run(_settings(host=host, port=port, data_dir=data)))
+
+
+@app.command()
+def listen(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    secret: Annotated[str, typer.Option(help="Secret of the endpoint (whsec_…), to verify what comes.")] = "",
+    site: Annotated[str, typer.Option(help="Subscribe to all events of this site for the time of listening.")] = "",
+    data: Data = None,
+) -> None:
+    """A receiver for developers: prints the webhooks that arrive, and whether their signature is right."""
+    listener.main(_settings(data_dir=data), host=host, port=port, secret=secret, site=site)
 
 
 @app.command()

@@ -4,6 +4,7 @@ admin API asks early, so that a mistake is named when it is made. SSRF: CWE-918.
 
 import ipaddress
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,33 +36,42 @@ _SERVICES = frozenset(
 )
 
 
-def reason_to_block(address: str, allow: Iterable[Network]) -> str | None:
-    """Why this address may not be dialled, or None. The text names the setting that could allow it."""
+class Refusal(NamedTuple):
+    """Why something may not be dialled: a word to count by (`forbidden`, `private`, `port`), and a text that names the
+    setting that could allow it.
+    """
+
+    kind: str
+    text: str
+
+
+def reason_to_block(address: str, allow: Iterable[Network]) -> Refusal | None:
+    """Why this address may not be dialled, or None."""
     try:
         ip: Address = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return "not an IP address"
+        return Refusal("forbidden", "not an IP address")
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     if any(ip in network for network in FORBIDDEN) or (
         ip in _COMPATIBLE if ip.version == 6 and ip != _LOOPBACK6 else False
     ):
-        return f"{ip} is never allowed (metadata, link-local or reserved)"
+        return Refusal("forbidden", f"{ip} is never allowed (metadata, link-local or reserved)")
     if any(ip in network for network in PRIVATE):
         if any(ip.version == network.version and ip in network for network in allow):
             return None
-        return f"{ip} is a private address; to allow it, add its network to MODERATION_EGRESS_ALLOW"
+        return Refusal("private", f"{ip} is a private address; to allow it, add its network to MODERATION_EGRESS_ALLOW")
     if ip.version == 6 and ip not in _GLOBAL_UNICAST:
-        return f"{ip} is not a public address"
+        return Refusal("forbidden", f"{ip} is not a public address")
     return None
 
 
-def port_to_block(port: int) -> str | None:
+def port_to_block(port: int) -> Refusal | None:
     """Why this port may not be dialled, or None."""
-    return f"port {port} belongs to another service than the web" if port in _SERVICES else None
+    return Refusal("port", f"port {port} belongs to another service than the web") if port in _SERVICES else None
 
 
-def url_to_block(url: str, allow: Iterable[Network]) -> str | None:
+def url_to_block(url: str, allow: Iterable[Network]) -> Refusal | None:
     """Why nothing would be delivered to this URL, as far as it can be told without asking for its name."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")

@@ -1,6 +1,7 @@
 """`python -m workers`: workers alone, as many as you like."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from moderation.errors import ConfigurationError, Unavailable
 from moderation.privacy import Privacy
 from moderation.settings import Settings, load
 from moderation.store.connection import open_store
+from workers import housekeeping
 from workers.engine import Engine, Sender
 from workers.guard import Guard
 from workers.mail import MailSender
@@ -37,8 +39,12 @@ async def work(settings: Settings, redis_url: str) -> None:
         engine = Engine(store, senders)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
+        tidying = asyncio.create_task(housekeeping.run(store))
         watcher = asyncio.create_task(_end_with_parent(engine)) if PARENT in os.environ else None
+        gc.collect()
+        gc.freeze()  # what lives for ever is not looked at again
         await engine.run()
+        tidying.cancel()
         if watcher:
             watcher.cancel()
     await store.close()

@@ -28,7 +28,7 @@ PER_LANE = 5
 # Short, because the lane of a killed worker's deliveries may stand still so long; a live worker renews it while an attempt runs.
 LEASE_MS = 6_000
 RENEW_SECONDS = 2.0
-SWEEP_SECONDS = 10.0  # looks at every partition this often, should a nudge be lost
+SWEEP_SECONDS = 20.0  # looks at every partition this often, should a nudge be lost
 DRAIN_SECONDS = 25.0
 _BLOCK_SECONDS = 5
 
@@ -46,6 +46,7 @@ class Engine:
         self._store = store
         self._senders = senders
         self._running: set[asyncio.Task[None]] = set()
+        self._leases: dict[str, tuple[Job, float]] = {}  # delivery → since when (monotonic)
         self._due = dict.fromkeys(range(store.partitions), 0.0)  # partition → monotonic time to look again
         self._wake = asyncio.Event()
         self._stopping = False
@@ -57,7 +58,7 @@ class Engine:
 
     async def run(self) -> None:
         """Until stopped; survives any absence of Redis."""
-        listener = asyncio.create_task(self._listen())
+        helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew())]
         pause = 0.1
         while not self._stopping:
             try:
@@ -78,9 +79,10 @@ class Engine:
             wait = max(0.0, min(self._due.values()) - time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
-        listener.cancel()
+        helpers[0].cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        helpers[1].cancel()
 
     async def _take_due(self) -> None:
         now = time.monotonic()
@@ -104,20 +106,22 @@ class Engine:
         self._running.discard(task)
         self._wake.set()
 
-    async def _renew(self, job: Job) -> None:
-        """Hold the lease until cancelled, or lost."""
-        held = True
-        while held:
+    async def _renew(self) -> None:
+        """Hold the leases of attempts that take long, until cancelled. Redis away: nobody else can take them either."""
+        while True:
             await asyncio.sleep(RENEW_SECONDS)
-            with contextlib.suppress(ModerationError):  # Redis is away: nobody else can take it either
-                held = await outbox.renew(self._store, job, LEASE_MS)
+            late = time.monotonic() - RENEW_SECONDS
+            for job in [job for job, since in self._leases.values() if since <= late]:
+                with contextlib.suppress(ModerationError):
+                    if not await outbox.renew(self._store, job, LEASE_MS):
+                        self._leases.pop(job.delivery_id, None)
 
     async def _process(self, job: Job, partition: int) -> None:
-        renewing = asyncio.create_task(self._renew(job))
+        self._leases[job.delivery_id] = job, time.monotonic()
         try:
             await self._attempt(job)
         finally:
-            renewing.cancel()
+            self._leases.pop(job.delivery_id, None)
         self._look_again(partition, 0.0)
 
     async def _attempt(self, job: Job) -> None:
@@ -143,9 +147,8 @@ class Engine:
             except ModerationError:  # Redis is away: keep the outcome while the lease lasts
                 await asyncio.sleep(pause)
                 continue
-            log.info(
-                "attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status
-            )  # fmt: skip
+            say = log.debug if outcome.ok and kept else log.info
+            say("attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status)  # fmt: skip
             break
 
     async def _listen(self) -> None:

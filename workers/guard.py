@@ -8,11 +8,15 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from moderation.egress import Network, port_to_block, reason_to_block
+from moderation.egress import Network, Refusal, port_to_block, reason_to_block
 
 
 class Blocked(OSError):
-    """The egress guard refused; the text names the setting that could allow it."""
+    """The egress guard refused."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.kind = refusal.kind
 
 
 class Guard:
@@ -23,17 +27,17 @@ class Guard:
 
     def check(self, address: str) -> None:
         """Raises Blocked."""
-        reason = reason_to_block(address, self._allow)
-        if reason:
-            raise Blocked(reason)
+        refusal = reason_to_block(address, self._allow)
+        if refusal:
+            raise Blocked(refusal)
 
     def socket_factory(self, address_info: Any) -> socket.socket:
         """For TCPConnector: the one place that sees every address dialled."""
         family, kind, protocol, _, sockaddr = address_info
         self.check(str(sockaddr[0]))
-        reason = port_to_block(int(sockaddr[1]))
-        if reason:
-            raise Blocked(reason)
+        refusal = port_to_block(int(sockaddr[1]))
+        if refusal:
+            raise Blocked(refusal)
         made = socket.socket(family=family, type=kind, proto=protocol)
         made.setblocking(False)
         return made

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SYMMETRIC, PRIVATE = "whsec_", "whsk_"
 
 
+@lru_cache(maxsize=512)
 def key_of(secret: str) -> bytes:
     """The key is the decoded bytes after the prefix, not the text. Padding may be missing."""
     text = secret.partition("_")[2] or secret

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -19,6 +20,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 ANSWER_MAX_BYTES = 16 * 1024
 KEPT_MAX_CHARACTERS = 4096
 _EXTERNAL_ID_MAX = 200
+_BODIES_MAX = 256
 
 
 class WebhookSender:
@@ -26,6 +28,7 @@ class WebhookSender:
 
     def __init__(self, store: Store, egress: guard.Guard) -> None:
         self._store = store
+        self._bodies: dict[str, bytes] = {}
         connector = aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
@@ -55,11 +58,23 @@ class WebhookSender:
         if job.comment is None and "endpoint" not in job.event and "erased" not in job.event:
             return _cancelled("the comment was erased")
         endpoint, keys = endpoints.parse(self._store.privacy, job.receiver)
-        body = payload.build(job.event, job.comment, self._email(endpoint, job.comment))
+        body = self._body(job, endpoint)
         now = time.time()
         headers = keys.headers | {"content-type": "application/json"}
         headers |= signing.headers(keys.valid(int(now * 1000)), job.event["id"], int(now), body)
         return await self._post(endpoint.url, body, headers)
+
+    def _body(self, job: Job, endpoint: Endpoint) -> bytes:
+        """The payload; an event's endpoints share it, but for those that get the address."""
+        email = self._email(endpoint, job.comment)
+        if email is not None:
+            return payload.build(job.event, job.comment, email)
+        known = self._bodies.get(job.event["id"])
+        if known is None:
+            if len(self._bodies) >= _BODIES_MAX:
+                self._bodies.pop(next(iter(self._bodies)))
+            known = self._bodies[job.event["id"]] = payload.build(job.event, job.comment)
+        return known
 
     def _email(self, endpoint: Endpoint, comment: Comment | None) -> str | None:
         sealed = comment.body.get("email") if comment and endpoint.include_email else None
@@ -96,8 +111,8 @@ def _cancelled(why: str) -> Outcome:
     return Outcome(False, "cancelled", detail=why, final=True, ends_as="cancelled", spoke=False)
 
 
-def _blocked(error: OSError) -> Outcome:
-    return Outcome(False, "blocked", detail=str(error), final=True, spoke=False)
+def _blocked(error: guard.Blocked) -> Outcome:
+    return Outcome(False, "blocked", detail=str(error), final=True, spoke=False, log={"reason": error.kind})
 
 
 async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
@@ -109,13 +124,12 @@ async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
     return raw
 
 
-def judge(status: int, raw: bytes, headers: "aiohttp.typedefs.LooseHeaders") -> Outcome:
+def judge(status: int, raw: bytes, headers: Mapping[str, str]) -> Outcome:
     """An answer → what the attempt came to. 410 ends the delivery, and so does `webhook-delivery: abort-message`
     (standard-webhooks, pull request 291); `disable` there switches the endpoint off.
     """
-    named = {str(k).lower(): str(v) for k, v in dict(headers).items()}
     kept = {"answer": mask_addresses(raw.decode("utf-8", "replace")[:KEPT_MAX_CHARACTERS])}  # it may echo the address
-    wish = named.get("webhook-delivery", "").strip().lower()
+    wish = headers.get("webhook-delivery", "").strip().lower()
     asked = "asked" if wish == "disable" else "gone" if status == 410 else ""
     if 200 <= status < 300:
         return Outcome(True, "ok", status, asked=asked, external_id=_external_id(raw), log=kept)
@@ -129,7 +143,7 @@ def judge(status: int, raw: bytes, headers: "aiohttp.typedefs.LooseHeaders") -> 
         "redirect" if redirected else "status",
         status,
         "redirects are not followed" if redirected else "",
-        retry_after_seconds=_retry_after(named.get("retry-after", "")),
+        retry_after_seconds=_retry_after(headers.get("retry-after", "")),
         asked=asked,
         log=kept,
     )
@@ -149,6 +163,8 @@ def _retry_after(text: str) -> float:
 
 def _external_id(raw: bytes) -> str:
     """`{"external_id": …}` of an answer: the id under which the site stored the comment."""
+    if not raw.startswith(b"{"):
+        return ""
     try:
         answer = json.loads(raw)
     except (ValueError, RecursionError):

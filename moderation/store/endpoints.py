@@ -1,6 +1,7 @@
 """Endpoints: URLs that receive events. Secrets and headers are sealed at rest; a secret is shown once."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -82,8 +83,9 @@ async def save(store: Store, endpoint: Endpoint, keys: Keys, *, switch: bool | N
     )
 
 
+@lru_cache(maxsize=512)
 def parse(privacy: Privacy, text: str, *, enabled: bool = True) -> tuple[Endpoint, Keys]:
-    """A stored record."""
+    """A stored record. (Remembered: a worker sees the same one with every delivery.)"""
     record = from_json(text)
     secrets = tuple((privacy.open(secret, record["id"]), ends) for secret, ends in record.pop("secrets"))
     sealed = record.pop("headers", None)

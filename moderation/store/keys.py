@@ -7,6 +7,7 @@
 | m:{g}:token:<sha256>              | string | token id                                                | for ever  | people                |
 | m:{g}:users                       | hash   | name → JSON (argon2 hash, role, sites)                  | for ever  | people                |
 | m:{g}:session:<sha256>            | string | JSON of a signed-in moderator                           | 12 h idle | people                |
+| m:{g}:housekeeping                | string | a worker has had its turn                               | 1 h       | housekeeping          |
 | m:{pNN}:sites                     | set    | slugs                                                   | for ever  | sites                 |
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
 | m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secrets and headers sealed          | for ever  | endpoints             |
@@ -78,6 +79,12 @@ def new_id(partition: int) -> str:
 def partition_of(some_id: str) -> int:
     """The partition that an id of `new_id` lives in."""
     return int(some_id[-2:], 16)
+
+
+def lowest_id(ms: int) -> str:
+    """No UUIDv7 of that millisecond or later sorts before it."""
+    digits = f"{max(0, ms):012x}"
+    return f"{digits[:8]}-{digits[8:]}-"
 
 
 @lru_cache(maxsize=4096)

@@ -118,13 +118,18 @@ async def settle(
         step.window,
         step.asked,
         keys.new_id(partition),
-        attempt.get("code", "-"),
+        _counted(attempt),
         patience.disable_ms,
         *patience.warn_ms,
         patience.failures,
         patience.messages,
     )
     return bool(reply == "ok")
+
+
+def _counted(attempt: dict[str, Any]) -> str:
+    """What an attempt is counted as: its code, and why it was blocked."""
+    return "_".join(str(attempt[key]) for key in ("code", "reason") if key in attempt) or "-"
 
 
 async def enqueue(

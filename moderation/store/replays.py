@@ -19,12 +19,6 @@ _PAGE = 200
 _KEEP_SECONDS = 30 * 86_400
 
 
-def _lowest(ms: int) -> str:
-    """No UUIDv7 of that millisecond or later sorts before it."""
-    digits = f"{max(0, ms):012x}"
-    return f"{digits[:8]}-{digits[8:]}-"
-
-
 def _key(store: Store, job_id: str) -> str:
     return f"{store.tag_of_id(job_id)}job:{job_id}"
 
@@ -35,8 +29,8 @@ async def start(store: Store, endpoint: Endpoint, since_ms: int, until_ms: int, 
     lanes = [*([s for s in STATES if s == state] if state != MISSING else []), *([MISSING] if state == MISSING else [])]
     lanes = lanes or [*STATES, MISSING]
     low, high = (
-        f"[{_lowest(since_ms)}",
-        f"({_lowest(until_ms + 1)}" if until_ms else f"({_lowest(created_ms(job_id) + 1)}",
+        f"[{keys.lowest_id(since_ms)}",
+        f"({keys.lowest_id(until_ms + 1)}" if until_ms else f"({keys.lowest_id(created_ms(job_id) + 1)}",
     )
     doc = {
         "id": job_id, "type": "job.replay", "at": at, "by": by, "site": endpoint.site, "endpoint": endpoint.id, "walk": lanes,

@@ -59,7 +59,7 @@ async def _found(request: web.Request) -> tuple[Store, Endpoint, Keys]:
 def _warnings(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
     """What will keep deliveries from being made, told while somebody looks. The worker's guard decides at every dial."""
     blocked = url_to_block(endpoint.url, request.app[CONTEXT].settings.egress_allow)
-    return {"warning": blocked} if blocked else {}
+    return {"warning": blocked.text} if blocked else {}
 
 
 async def create_endpoint(request: web.Request) -> web.Response:

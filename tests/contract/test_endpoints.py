@@ -478,7 +478,8 @@ def test_attempts_are_counted_by_outcome(service: Service, site: str, receiver: 
     until(
         "the counters",
         lambda: (
-            'moderation_attempts_total{kind="webhook",outcome="blocked"}' in (text := service.get("/metrics").text)
+            'moderation_attempts_total{kind="webhook",outcome="blocked_private"}'
+            in (text := service.get("/metrics").text)
             and 'moderation_attempts_total{kind="webhook",outcome="ok"}' in text
         ),
     )

@@ -75,7 +75,14 @@ def test_nothing_acknowledged_is_lost_or_doubled_whatever_process_is_killed(data
     service.start()
     site = service.site()
     path = f"/api/v1/sites/{site}/comments"
-    assert service.send("POST", f"/api/v1/sites/{site}/endpoints", {"url": receiver.url}).status == 201
+    assert (
+        service.send(
+            "POST",
+            f"/api/v1/sites/{site}/endpoints",
+            {"url": receiver.url, "max_in_flight": 20, "rate_per_second": 1000},
+        ).status
+        == 201
+    )
     acknowledged: dict[str, tuple[dict[str, str], str]] = {}  # key → what was sent, the id
     approved: list[str] = []
     waiting: queue.Queue[str | None] = queue.Queue(

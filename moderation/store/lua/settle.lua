@@ -15,13 +15,12 @@ if lease ~= ARGV[2] then return 'lost' end
 local at = now()
 local lane_key, state_key = tag .. 'lane:' .. lane, tag .. 'ls:' .. lane
 redis.call('ZREM', tag .. 'fl:' .. lane, id) -- first: a script whose first write takes no memory may end when memory is full
-redis.call('RPUSH', KEYS[2], ARGV[5])
-redis.call('LTRIM', KEYS[2], -20, -1)
-redis.call('EXPIRE', KEYS[2], KEEP_SECONDS)
-if ARGV[8] == '1' then redis.call('HINCRBY', KEYS[1], 'n', 1) end
+local logged = redis.call('RPUSH', KEYS[2], ARGV[5])
+if logged == 1 then redis.call('EXPIRE', KEYS[2], KEEP_SECONDS) end
+if logged > 20 then redis.call('LTRIM', KEYS[2], -20, -1) end
 redis.call('HINCRBY', tag .. 'outcomes', kind .. ' ' .. ARGV[14], 1)
-redis.call('HSET', KEYS[1], 'lease', '', 'due', at + tonumber(ARGV[4]))
-restate(tag, id, lane, before, state)
+redis.call('HSET', KEYS[1], 'state', state, 'lease', '', 'due', at + tonumber(ARGV[4]), 'n', tonumber(n) + (ARGV[8] == '1' and 1 or 0))
+reindex(tag, id, lane, before, state)
 if state == 'queued' then redis.call('ZADD', lane_key, at + tonumber(ARGV[4]), id) else redis.call('ZREM', lane_key, id) end
 
 -- about(type, more): tells the site's other endpoints, and its admins by mail
@@ -39,13 +38,13 @@ local function disable(reason, since)
   about('endpoint.disabled', KEYS[7], { reason = reason, failing_since = since and iso(since) or nil })
 end
 if ARGV[9] == 'ok' then
-  local cap, window, failing = unpack(redis.call('HMGET', state_key, 'cap', 'w', 'f'))
+  local cap, window, failing, ok_at = unpack(redis.call('HMGET', state_key, 'cap', 'w', 'f', 'ok_at'))
   if failing then redis.call('HDEL', state_key, 'f', 'ff', 'fm', 'since', 'gone', 'warned', 'until') end
   if window then -- it opens again as it closed: one, two, four
     window = tonumber(window) * 2
     if window >= tonumber(cap or 5) then redis.call('HDEL', state_key, 'w') else redis.call('HSET', state_key, 'w', window) end
   end
-  redis.call('HSET', state_key, 'ok_at', string.format('%.0f', at))
+  if at - tonumber(ok_at or 0) > 1000 then redis.call('HSET', state_key, 'ok_at', string.format('%.0f', at)) end
 elseif ARGV[9] == 'fail' then
   redis.call('HINCRBY', state_key, 'f', 1)
   local failures = redis.call('HINCRBY', state_key, 'ff', 1)

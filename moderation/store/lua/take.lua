@@ -8,7 +8,7 @@ local want, lease_ms, tag = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4]
 local at = now()
 local ends = at + lease_ms
 local jobs = {}
-local function hand_out(lane, id)
+local function hand_out(lane, id, failures)
   local key = tag .. 'dl:' .. id
   local d = redis.call('HMGET', key, 'n', 'kind', 'target', 'comment', 'ev', 'site')
   local event = d[5] and redis.call('GET', tag .. 'ev:' .. d[5])
@@ -21,8 +21,7 @@ local function hand_out(lane, id)
   redis.call('HSET', key, 'lease', string.format('%.0f', ends))
   local receiver = d[2] == 'webhook' and redis.call('HGET', tag .. 'eps:' .. d[6], d[3]) or ''
   local comment = d[4] ~= '' and redis.call('GET', tag .. 'c:' .. d[4]) or ''
-  jobs[#jobs + 1] = { id, string.format('%.0f', ends), d[1], d[2], d[3], d[4], d[6], event, comment, receiver,
-    redis.call('HGET', tag .. 'ls:' .. lane, 'f') or '0' }
+  jobs[#jobs + 1] = { id, string.format('%.0f', ends), d[1], d[2], d[3], d[4], d[6], event, comment, receiver, failures or '0' }
   return true
 end
 -- how many the rate lets go now, and when the next may: one timestamp says how far ahead of its pace the lane is (GCRA)
@@ -34,7 +33,7 @@ local function pace(rate, arrival)
 end
 for _, lane in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', at, 'LIMIT', 0, 50)) do
   local lane_key, flight_key, state_key = tag .. 'lane:' .. lane, tag .. 'fl:' .. lane, tag .. 'ls:' .. lane
-  local cap, window, rate, arrival, paused, off = unpack(redis.call('HMGET', state_key, 'cap', 'w', 'rate', 'tat', 'until', 'off'))
+  local cap, window, rate, arrival, paused, off, failures = unpack(redis.call('HMGET', state_key, 'cap', 'w', 'rate', 'tat', 'until', 'off', 'f'))
   cap = tonumber(cap or ARGV[3])
   local allowed = math.min(cap, tonumber(window or cap))
   redis.call('ZREMRANGEBYSCORE', flight_key, '-inf', at)
@@ -46,7 +45,7 @@ for _, lane in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', at, 'LIMIT', 
       if redis.call('HEXISTS', tag .. 'dl:' .. id, 'always') == 0 then
         redis.call('ZREM', lane_key, id)
         restate(tag, id, lane, 'queued', 'held')
-      elseif free > 0 and hand_out(lane, id) then
+      elseif free > 0 and hand_out(lane, id, failures) then
         free = free - 1
       end
     end
@@ -60,7 +59,7 @@ for _, lane in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', at, 'LIMIT', 
     if free > 0 then
       local handed = 0
       for _, id in ipairs(redis.call('ZRANGEBYSCORE', lane_key, '-inf', at, 'LIMIT', 0, free)) do
-        if hand_out(lane, id) then handed = handed + 1 end
+        if hand_out(lane, id, failures) then handed = handed + 1 end
       end
       if rate and handed > 0 then
         arrival = math.max(tonumber(arrival or 0), at) + handed * interval

@@ -13,12 +13,16 @@ local function nudge(tag)
   redis.call('LPUSH', tag .. 'nudge', '1')
   redis.call('LTRIM', tag .. 'nudge', 0, 9)
 end
--- restate(tag, id, lane, from, to): the state of a delivery and its index follow each other.
-local function restate(tag, id, lane, from, to)
+-- reindex(tag, id, lane, from, to): a delivery stands in the index of its state.
+local function reindex(tag, id, lane, from, to)
   if from == to then return end
   local index = tag .. 'ld:' .. lane .. ':'
   if from then redis.call('ZREM', index .. from, id) end
   redis.call('ZADD', index .. to, 0, id)
+end
+-- restate(tag, id, lane, from, to): the same, and the state itself.
+local function restate(tag, id, lane, from, to)
+  reindex(tag, id, lane, from, to)
   redis.call('HSET', tag .. 'dl:' .. id, 'state', to)
 end
 -- enqueue(tag, d): writes one delivery; d has id, event, comment, kind, target, lane, site, due, and always = '1' for one that
@@ -28,10 +32,10 @@ local function enqueue(tag, d)
   if redis.call('EXISTS', key) == 1 then return false end
   local held = not d.always and redis.call('HEXISTS', tag .. 'ls:' .. d.lane, 'off') == 1
   redis.call('HSET', key, 'ev', d.event, 'comment', d.comment, 'kind', d.kind, 'target', d.target, 'lane', d.lane, 'site', d.site,
-    'n', 0, 'due', d.due)
+    'n', 0, 'due', d.due, 'state', held and 'held' or 'queued')
   if d.always then redis.call('HSET', key, 'always', '1') end
   redis.call('EXPIRE', key, KEEP_SECONDS)
-  restate(tag, d.id, d.lane, nil, held and 'held' or 'queued')
+  reindex(tag, d.id, d.lane, nil, held and 'held' or 'queued')
   if not held then
     redis.call('ZADD', tag .. 'lane:' .. d.lane, d.due, d.id)
     due_at(tag, d.lane, d.due)
