@@ -12,13 +12,14 @@ import typer
 from pydantic import ValidationError
 
 from moderation import demo as demo_room
+from moderation import letters, log, service
 from moderation import listen as listener
-from moderation import log, service
 from moderation.errors import ConfigurationError, Conflict, ModerationError, Unavailable
 from moderation.model import Moderator, Role, Site
 from moderation.settings import Settings, load
 from moderation.store import people, sites
 from moderation.store.connection import durability_problems
+from moderation.submission import is_address
 
 app = typer.Typer(
     help="Comment moderation with signed webhooks.",
@@ -26,10 +27,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-site_app, user_app, token_app = (typer.Typer(no_args_is_help=True) for _ in range(3))
+site_app, user_app, token_app, mail_app = (typer.Typer(no_args_is_help=True) for _ in range(4))
 app.add_typer(site_app, name="site", help="Websites.")
 app.add_typer(user_app, name="user", help="Moderators who sign in at the desk.")
 app.add_typer(token_app, name="token", help="Bearer tokens for the API.")
+app.add_typer(mail_app, name="mail", help="Templates of mails.")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (MODERATION_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (MODERATION_PORT).")]
@@ -95,14 +97,18 @@ def listen(
 
 
 @app.command()
-def check(data: Data = None) -> None:
+def check(
+    data: Data = None,
+    mail: Annotated[str, typer.Option(metavar="ADDRESS", help="Send a test mail there.")] = "",
+    locale: Annotated[str, typer.Option(help="Language of the test mail.")] = "en",
+) -> None:
     """Test the configuration: Redis, its persistence, SMTP, the secret key; say what is wrong and how to mend it."""
     settings = _settings(data_dir=data)
-    if not asyncio.run(_check(settings)):
+    if not asyncio.run(_check(settings, mail, locale)):
         raise typer.Exit(1)
 
 
-async def _check(settings: Settings) -> bool:
+async def _check(settings: Settings, address: str, locale: str) -> bool:
     good = True
 
     def say(ok: bool, what: str, hint: str = "") -> None:
@@ -134,22 +140,65 @@ async def _check(settings: Settings) -> bool:
             say(False, "Redis answers", problem)
     for warning in warnings:
         print("note    " + warning)
-    await _check_mail(settings, say)
+    await _check_mail(settings, say, address, locale)
     return good
 
 
-async def _check_mail(settings: Settings, say: Any) -> None:
+async def _check_mail(settings: Settings, say: Any, address: str, locale: str) -> None:
     if not settings.smtp_url:
         print("note    no MODERATION_SMTP_URL: mails are kept and shown as undeliverable")
+        if address:
+            say(False, "the test mail was sent", "set MODERATION_SMTP_URL and MODERATION_MAIL_FROM")
         return
     say(bool(settings.mail_from), "a sender for mails", "set MODERATION_MAIL_FROM")
-    from workers import mail
+    if settings.public_url is None:
+        print("note    no MODERATION_PUBLIC_URL: links in mails lead to " + settings.base_url)
+    from workers import mail, smtp
 
-    try:
-        await mail.probe(settings)
-        say(True, "the mail server answers")
-    except Exception as error:  # whatever keeps it from answering is the finding
-        say(False, "the mail server answers", f"{type(error).__name__}: is MODERATION_SMTP_URL right?")
+    outcome = await smtp.Transport(settings.smtp_url.get_secret_value()).probe()
+    say(outcome.ok, "the mail server answers", _mend(outcome.code, outcome.detail))
+    if address and outcome.ok and settings.mail_from:
+        outcome = await mail.send_test(settings, address, locale)
+        say(outcome.ok, "the mail server took the test mail", _mend(outcome.code, outcome.detail))
+        if outcome.ok:
+            print("note    it may still be refused further on: look into the mailbox, and into its spam folder")
+
+
+_MENDING = {
+    "auth": "it refuses user or password; percent-encode / ? # @ : in MODERATION_SMTP_URL",
+    "tls": "TLS fails: port 465 wants smtps://, port 587 smtp://; the certificate must be valid for the host's name",
+    "connect": "is MODERATION_SMTP_URL right, and does a firewall let us through? many hosts block ports 25, 465 and 587",
+    "sender": "it refuses MODERATION_MAIL_FROM as a sender; use an address of a domain that it sends for",
+    "recipient": "it refuses the recipient",
+    "later": "it asks to come again later; greylisting, or a limit of the provider",
+    "refused": "it refuses the mail; is the sender's domain set up (SPF, DKIM)?",
+    "unclear": "the connection ended while the mail was handed over; try again",
+}
+
+
+def _mend(code: str, detail: str) -> str:
+    return " ".join(filter(None, [_MENDING.get(code, ""), f"({detail})" if detail else ""]))
+
+
+@mail_app.command("preview")
+def mail_preview(
+    kind: Annotated[str, typer.Argument(help="One of: " + ", ".join(letters.KINDS))],
+    locale: Annotated[str, typer.Option(help="Language, such as ar.")] = "en",
+    html: Annotated[bool, typer.Option("--html", help="The HTML part instead of the text.")] = False,
+    data: Data = None,
+) -> None:
+    """Show a mail with made-up values."""
+    if kind not in letters.KINDS:
+        raise ConfigurationError([f"there is no mail {kind}; there are {', '.join(letters.KINDS)}"])
+    letter = letters.Letters(_settings(data_dir=data).mail_templates).render(kind, locale, letters.SAMPLES[kind])
+    print(letter.html if html else f"Subject: {letter.subject}\n\n{letter.text}")
+
+
+@mail_app.command("templates")
+def mail_templates(folder: Annotated[Path, typer.Argument(help="Where to put copies of our templates.")]) -> None:
+    """Copy the templates into a folder, to be changed and named in MODERATION_MAIL_TEMPLATES. Files that are there stay."""
+    for name in letters.export(folder):
+        print(folder / name)
 
 
 @site_app.command("add")
@@ -164,10 +213,16 @@ def site_add(
     thread_url_template: Annotated[
         str | None, typer.Option(help="Where a thread is, such as https://news.example/?p={thread}")
     ] = None,
+    notify: Annotated[
+        list[str] | None, typer.Option(help="Address that is told of waiting comments; repeat for several.")
+    ] = None,
     data: Data = None,
 ) -> None:
     """Add a website."""
     settings = _settings(data_dir=data)
+    wrong = [address for address in notify or () if not is_address(address)]
+    if wrong:
+        raise ConfigurationError([f"--notify: not an e-mail address ({len(wrong)} of {len(notify or ())})"])
 
     async def work() -> None:
         site = Site(
@@ -178,7 +233,8 @@ def site_add(
             thread_url_template=thread_url_template,
         )
         async with service.store_of(settings) as store:
-            await sites.create(store, site)
+            sealed = tuple(store.privacy.seal(address, f"site:{site.id}") for address in notify or ())
+            await sites.create(store, site.model_copy(update={"notify": sealed}))
         print(f"Added. Point the comment form at {settings.base_url}/api/v1/sites/{site.id}/comments")
         if not origin:
             print("It has no origin yet, so no browser may post to it: add one with --origin https://…")
@@ -192,20 +248,22 @@ def user_add(
     role: Role = Role.MODERATOR,
     site: Annotated[list[str] | None, typer.Option(help="Only for this site; repeat for several.")] = None,
     contact: Annotated[bool, typer.Option(help="May read e-mail addresses in full (audited).")] = False,
+    email: Annotated[str, typer.Option(help="Is told of disabled endpoints and undeliverable mail, as an admin.")] = "",
     data: Data = None,
 ) -> None:
     """Add a moderator. The password is asked for, or made up when there is no terminal."""
     settings = _settings(data_dir=data)
     made_up = not sys.stdin.isatty()
     password = secrets.token_urlsafe(12) if made_up else getpass.getpass("Password (at least 10 characters): ")
+    if email and not is_address(email):
+        raise ConfigurationError(["--email: not an e-mail address"])
     if len(password) < 10:
         raise ConfigurationError(["the password is too short: at least 10 characters"])
 
     async def work() -> None:
         async with service.store_of(settings) as store:
-            await people.add_user(
-                store, Moderator(name=name, role=role, sites=tuple(site) if site else None, contact=contact), password
-            )
+            who = Moderator(name=name, role=role, sites=tuple(site) if site else None, contact=contact)
+            await people.add_user(store, who, password, email)
         print(
             f"Added {name} ({role.value}). Sign in at {settings.base_url}/review"
             + (f" with the password {password}" if made_up else "")

@@ -188,7 +188,7 @@ async def _seed(store: Store, settings: Settings, secret: str) -> None:
     origins = (base, f"http://localhost:{settings.port}")
     site = Site(
         id=SITE, name="صحيفة الحيّ", origins=origins, locale="ar", thread_url_template=base + "/demo/article/{thread}",
-        policy=Policy(rate_limits=False),
+        notify=(store.privacy.seal("moderators@demo.example", f"site:{SITE}"),), mail_rejections=True, policy=Policy(rate_limits=False),
     )  # fmt: skip
     try:
         await sites.create(store, site)

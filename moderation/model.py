@@ -41,6 +41,19 @@ EVENTS = (
 DELIVERY_STATES = ("queued", "delivered", "dead", "held", "cancelled", "undeliverable")
 
 
+# Why a comment is not published, as its author may read it: code → English text of the catalogue. Other codes are shown as they are.
+REASONS = {
+    "off_topic": "It is not about the page.",
+    "insult": "It insults somebody.",
+    "hate": "It is hateful.",
+    "advertising": "It advertises.",
+    "personal_data": "It tells somebody's personal data.",
+    "unverified": "It claims what can't be checked.",
+    "language": "It is in a language that is not read here.",
+    "unclear": "It can't be understood.",
+}
+
+
 class Role(StrEnum):
     """What a moderator may do; each contains the one before."""
 
@@ -117,6 +130,7 @@ class Site(Noun):
     thread_url_template: Annotated[str | None, StringConstraints(max_length=2000), AfterValidator(_template)] = None
     notify: tuple[str, ...] = Field((), max_length=20)
     notify_mode: Literal["each", "digest", "off"] = "digest"
+    mail_rejections: bool = False  # tell authors of a rejection, with its reason
     policy: Policy = Policy()
 
 

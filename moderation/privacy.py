@@ -95,6 +95,10 @@ class Privacy:
         """The pseudonym of one address on one site. Without an address, of the name."""
         return self.keyed_hash("author", site, normal_address(email) if email else "", "" if email else name)
 
+    def address_id(self, email: str) -> str:
+        """What stands for an address in keys and links: the same on every site, useless without our key."""
+        return self.keyed_hash("address", normal_address(email))
+
     def sign_link(self, purpose: str, subject: str) -> str:
         """128 bits in hex that nobody else can make for this purpose and subject."""
         return _link_token(self._link_keys[0], purpose, subject)

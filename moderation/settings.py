@@ -71,6 +71,18 @@ def _secret_key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _bounce_secret(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        text = value.get_secret_value().removeprefix("whsec_")
+        try:
+            long_enough = len(base64.b64decode(text, validate=True)) >= 24
+        except ValueError:
+            long_enough = False
+        if not long_enough:
+            raise ValueError("must be whsec_ and base64 of 24 bytes or more; make one with: openssl rand -base64 32")
+    return value
+
+
 def _mail_from(value: str | None) -> str | None:
     if value is not None:
         try:
@@ -114,6 +126,10 @@ class Settings(BaseModel):
     )
     smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_url)] = Field(None, description="smtp:// or smtps://")
     mail_from: Annotated[str | None, AfterValidator(_mail_from)] = Field(None, description="sender of mails")
+    mail_templates: Path | None = Field(None, description="folder whose mail templates win over ours")
+    bounce_secret: Annotated[SecretStr | None, AfterValidator(_bounce_secret)] = Field(
+        None, description="whsec_…, signs bounces and complaints that a relay reports"
+    )
     egress_allow: Networks = Field((), description="private networks to which webhooks may go")
     trusted_proxies: Networks = Field((), description="networks whose X-Forwarded-For is believed")
     processes: int = Field(1, ge=1, le=64, description="HTTP processes sharing the port")

@@ -16,6 +16,8 @@ from workers.engine import Engine, Sender
 from workers.guard import Guard
 from workers.mail import MailSender
 from workers.replay import ReplaySender
+from workers.smtp import transport_of
+from workers.tell import TellSender
 from workers.webhook import WebhookSender
 
 PARENT = "SERVE_PARENT_PID"  # set by `serve` for the workers it starts
@@ -30,10 +32,12 @@ async def work(settings: Settings, redis_url: str) -> None:
         except Unavailable:
             log.get_logger(__name__).warning("Redis out of reach; trying again")
             await asyncio.sleep(0.5)
-    async with WebhookSender(store, Guard(settings.egress_allow)) as webhooks:
+    url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
+    async with WebhookSender(store, Guard(settings.egress_allow)) as webhooks, transport_of(url) as transport:
         senders: dict[str, Sender] = {
             "webhook": webhooks,
-            "mail": MailSender(store, settings),
+            "mail": MailSender(store, settings, transport),
+            "tell": TellSender(store),
             "replay": ReplaySender(store),
         }
         engine = Engine(store, senders)

@@ -1,130 +1,132 @@
-"""Sends one mail. The address is opened here, for the envelope and the To line, and nowhere else."""
+"""Sends one mail: draft, look whether it may go, write, hand over. The address stands in the envelope and the To line only."""
 
-import asyncio
-import ipaddress
-import ssl
+import time
 from datetime import UTC, datetime
-from email.message import EmailMessage
-from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
-import aiosmtplib
-
-from moderation.errors import NotFound
-from moderation.model import Site
-from moderation.privacy import Sealed
+from moderation import letters
+from moderation.errors import ModerationError
+from moderation.letters import Letters
+from moderation.log import get_logger
+from moderation.model import created_ms
+from moderation.privacy import mask_address
+from moderation.public import iso
 from moderation.settings import Settings
-from moderation.store import sites
+from moderation.store import mailboxes, outbox
 from moderation.store.connection import Store
+from moderation.store.mailboxes import Suppression
 from moderation.store.outbox import Job
-from workers import message
+from workers import smtp
+from workers.drafts import Draft, Drafts, NotSent
+from workers.message import Envelope, compose
 from workers.retry import Outcome
 
-TIMEOUT_SECONDS = 30
-TOTAL_SECONDS = 60
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _connection(url: str) -> dict[str, Any]:
-    """aiosmtplib's arguments of an SMTP address. TLS: implicit (smtps), required STARTTLS, or plain on loopback only."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    implicit = parts.scheme == "smtps"
-    wanted = parse_qs(parts.query).get("starttls", ["never" if _is_loopback(host) else "required"])[0]
-    starttls = not implicit and wanted == "required"
-    return {
-        "hostname": host,
-        "port": parts.port or (465 if implicit else 587 if starttls else 25),
-        "username": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-        "use_tls": implicit,
-        "start_tls": starttls,
-        "timeout": TIMEOUT_SECONDS,
-        "tls_context": ssl.create_default_context() if implicit or starttls else None,
-    }
+log = get_logger(__name__)
+# Mails to one address on one day. A moderator's digests, five minutes apart, stay below theirs.
+READER_MAILS_A_DAY, MODERATOR_MAILS_A_DAY = 20, 300
+FAULTS_END_AFTER_SECONDS = 7 * 86_400  # a wrong password is mended by then, or the mail is dead and can be sent by hand
 
 
 class MailSender:
-    """aiosmtplib, one connection a mail for now."""
+    """The engine's way to a mail server."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, transport: smtp.Transport | None) -> None:
         self._store = store
+        self._transport = transport
+        self._letters = Letters(settings.mail_templates)
+        self._drafts = Drafts(store, settings.base_url)
         self._from = settings.mail_from or ""
-        self._url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
         self._host = urlsplit(settings.base_url).hostname or "localhost"
+        if ":" in self._host:
+            self._host = f"[IPv6:{self._host}]"
 
     async def deliver(self, job: Job) -> Outcome:
         """One attempt; every failure is an Outcome, never an exception."""
-        comment = job.comment
-        if comment is None or not comment.body.get("email"):
-            return Outcome(False, "cancelled", detail="the comment was erased", final=True, ends_as="cancelled")
-        if comment.status.value != job.event["status"]:
-            return Outcome(
-                False, "cancelled", detail="decided otherwise in the meantime", final=True, ends_as="cancelled"
-            )
-        if not self._url or not self._from:
-            missing = "MODERATION_SMTP_URL" if not self._url else "MODERATION_MAIL_FROM"
+        try:
+            draft = await self._drafts.of(job)
+            await self._may_go(job, draft)
+        except NotSent as why:
+            return Outcome(False, why.code, detail=why.why, final=True, ends_as=why.ends_as)
+        except ModerationError as error:
+            return Outcome(False, error.code, detail="Redis was out of reach")
+        if self._transport is None or not self._from:
+            missing = "MODERATION_SMTP_URL" if self._transport is None else "MODERATION_MAIL_FROM"
             return Outcome(False, "not_configured", detail=f"{missing} is not set", final=True, ends_as="undeliverable")
         try:
-            site, _ = await sites.load(self._store, comment.site)
-            recipient = self._store.privacy.open(comment.body["email"], comment.id)
-        except NotFound:
-            return Outcome(False, "cancelled", detail="the site was deleted", final=True, ends_as="cancelled")
-        except Sealed:
-            return Outcome(False, "key", detail="the address can't be opened: is a secret key missing?", final=True)
-        letter = message.Letter(
-            message_id=f"<{job.delivery_id}@{self._host}>",
-            sender=self._from,
-            recipient=recipient,
-            locale=comment.body["locale"],
-            site_name=site.name,
-            author=comment.body["name"],
-            text=comment.body["text"],
-            link=thread_link(site, comment.body, job.comment_id),
-            sent_at=datetime.now(UTC),
+            address = smtp.wire_address(draft.address)
+        except ValueError:
+            return Outcome(False, "recipient", detail="the address can't be written to", final=True)
+        outcome = await self._transport.send(self._from, address, self._written(job, draft, address))
+        return await self._judged(job, draft, outcome)
+
+    async def _may_go(self, job: Job, draft: Draft) -> None:
+        """Raises NotSent. Asked at the moment of sending, so that it holds for what was queued before, too."""
+        found = await mailboxes.suppression(self._store, draft.recipient, job.site, draft.thread_key)
+        if found:
+            raise NotSent("suppressed", f"{found.reason} ({found.scope.partition(':')[0]})", "held")
+        cap = READER_MAILS_A_DAY if draft.to_reader else MODERATOR_MAILS_A_DAY
+        day = datetime.now(UTC).date().isoformat()
+        if not await mailboxes.within_daily_cap(self._store, draft.recipient, job.delivery_id, day, cap):
+            raise NotSent("capped", f"{cap} mails went to this address today", "held")
+
+    def _written(self, job: Job, draft: Draft, address: str) -> bytes:
+        letter = self._letters.render(draft.kind, draft.locale, draft.values)
+        site = draft.site
+        return compose(
+            Envelope(
+                message_id=f"{job.delivery_id}@{self._host}",
+                sender=self._from,
+                sender_name=site.name,
+                recipient=address,
+                sent_at=datetime.now(UTC),
+                list_id=f"{site.id.replace('_', '-')}.{self._host}",
+                unsubscribe=draft.values["unsubscribe"],
+                thread=f"t.{draft.thread_key}.{site.id}@{self._host}" if draft.thread_key else "",
+            ),
+            letter,
         )
-        return await self._send(message.published(letter), recipient)
 
-    async def _send(self, mail: EmailMessage, recipient: str) -> Outcome:
+    async def _judged(self, job: Job, draft: Draft, outcome: Outcome) -> Outcome:
+        """What the mail server's answer means beyond this attempt."""
+        if outcome.code == "unclear" and await outbox.last_code(self._store, job.delivery_id) == "unclear":
+            return _ended(outcome)  # once more, under the same id, is all that can be asked of a mailbox
+        if not outcome.ok and not outcome.counts:
+            log.error(
+                "the mail server refuses us; the mails of the site wait", code=outcome.code, problem=outcome.detail
+            )
+            if time.time() - created_ms(job.delivery_id) / 1000 > FAULTS_END_AFTER_SECONDS:
+                return _ended(outcome)
+        if outcome.log.get("reason") == "unknown":
+            await self._suppress(job, draft, outcome.detail)
+        return outcome
+
+    async def _suppress(self, job: Job, draft: Draft, detail: str) -> None:
+        masked, at = mask_address(draft.address), iso(int(time.time() * 1000))
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):  # aiosmtplib's own limit is per socket operation
-                await aiosmtplib.send(
-                    mail.as_bytes(),
-                    sender=self._from,
-                    recipients=[recipient],
-                    **_connection(self._url),
-                )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            code = max((refused.code for refused in error.recipients), default=550)
-            return Outcome(False, "recipient", code, final=code >= 500)
-        except aiosmtplib.SMTPAuthenticationError as error:
-            return Outcome(False, "auth", error.code)
-        except aiosmtplib.SMTPResponseException as error:
-            return Outcome(False, "smtp", error.code, final=500 <= error.code < 600)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            return Outcome(False, "smtp", detail=type(error).__name__)
-        return Outcome(True, "ok")
+            await mailboxes.suppress(
+                self._store, Suppression(draft.recipient, mailboxes.ALL, "refused", at, masked, detail)
+            )
+            if job.target.startswith("moderator:"):
+                await outbox.tell_admins_of_mailbox(self._store, job.site, job.delivery_id, masked, detail, at)
+        except ModerationError:
+            log.warning("a refused address could not be noted; the next mail finds out again", delivery=job.delivery_id)
 
 
-def thread_link(site: Site, body: dict[str, str], comment_id: str) -> str:
-    """Where the comment stands: the page's own address, else the site's template."""
-    if body.get("thread_url"):
-        return f"{body['thread_url'].partition('#')[0]}#comment-{comment_id}"
-    if site.thread_url_template:
-        return f"{site.thread_url_template.replace('{thread}', quote(body['thread'], safe=''))}#comment-{comment_id}"
-    return ""
+def _ended(outcome: Outcome) -> Outcome:
+    return Outcome(False, outcome.code, outcome.status, outcome.detail, final=True)
 
 
-async def probe(settings: Settings) -> None:
-    """Connect, say hello, sign in. Raises what aiosmtplib raises."""
-    parts = urlsplit(settings.smtp_url.get_secret_value() if settings.smtp_url else "")
-    client = aiosmtplib.SMTP(**_connection(parts.geturl()))
-    async with asyncio.timeout(15):
-        async with client:
-            await client.noop()
+async def send_test(settings: Settings, address: str, locale: str) -> Outcome:
+    """A mail that says that the settings work."""
+    host = urlsplit(settings.base_url).hostname or "localhost"
+    letter = Letters(settings.mail_templates).render("test", locale, letters.SAMPLES["test"] | {"host": host})
+    now = datetime.now(UTC)
+    try:
+        wire = smtp.wire_address(address)
+    except ValueError:
+        return Outcome(False, "recipient", detail="this is no e-mail address", final=True)
+    envelope = Envelope(f"test.{now:%Y%m%d%H%M%S%f}@{host}", settings.mail_from or "", "moderation", wire, now)
+    async with smtp.transport_of(settings.smtp_url.get_secret_value() if settings.smtp_url else "") as transport:
+        if transport is None:
+            return Outcome(False, "not_configured", detail="MODERATION_SMTP_URL is not set", final=True)
+        return await transport.send(settings.mail_from or "", wire, compose(envelope, letter))

@@ -1,6 +1,5 @@
-"""Comment + site → one mail. Pure: bytes in, bytes out."""
+"""Letter + envelope → the bytes of one mail. Pure. One message for one recipient."""
 
-import html
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -8,73 +7,55 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from moderation import markup
-from moderation.i18n import language_of, translate
+from moderation.letters import Rendered, one_line
 
-_QUOTE_MAX = 600
-_SUBJECT_NAME_MAX = 60
+_CRLF = "\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """Everything a mail says."""
+class Envelope:
+    """Everything about a mail but what it says. Ids are written without their angle brackets."""
 
     message_id: str
     sender: str
-    recipient: str
-    locale: str
-    site_name: str
-    author: str
-    text: str
-    link: str
+    sender_name: str
+    recipient: str  # as it goes over the wire, see smtp.wire_address
     sent_at: datetime
+    list_id: str = ""
+    unsubscribe: str = ""
+    thread: str = ""  # id of the first message of its thread
 
 
-def _quote(text: str) -> str:
-    cut = text if len(text) <= _QUOTE_MAX else text[:_QUOTE_MAX].rstrip() + "…"
-    return markup.close_bidi(cut)
-
-
-def _one_line(text: str) -> str:
-    """Fit for a header: a line break in a site's name would make the message refuse its own subject."""
-    return " ".join(markup.plain_line(text).split())
-
-
-def published(letter: Letter) -> EmailMessage:
-    """«Your comment is published», in the language it was written in."""
-    locale = letter.locale
-    site = _one_line(letter.site_name)[:_SUBJECT_NAME_MAX]
-    subject = translate(locale, "Your comment on %(site)s is published", site=f"\u2068{site}\u2069")
-    greeting = translate(locale, "Hello %(name)s,", name=f"\u2068{_one_line(letter.author)}\u2069")
-    line = translate(locale, "your comment is published now:")
-    look = translate(locale, "See it on the page:")
-    why = translate(locale, "You get this because this address was given with the comment. It is never published.")
-    quoted = _quote(letter.text)
-    plain = [greeting, "", line, "", *[f"> {part}" for part in quoted.split("\n")], ""]
-    plain += [look, letter.link, ""] if letter.link else []
-    plain += ["-- ", why]
+def compose(envelope: Envelope, letter: Rendered) -> bytes:
+    """RFC 5322, text and HTML. Ids and links stand in lines of their own that no mail library folds or encodes:
+    one of 78 characters or more would come out as an encoded word, and no mail program reads that.
+    """
     message = EmailMessage(policy=SMTP)
-    message["From"] = _address(letter.sender, site)
-    message["To"] = Address(addr_spec=letter.recipient)
-    message["Subject"] = subject
-    message["Date"] = format_datetime(letter.sent_at)
-    message["Message-ID"] = letter.message_id
-    message["Auto-Submitted"] = "auto-generated"
+    message["From"] = Address(display_name=_name(envelope.sender_name), addr_spec=envelope.sender)
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(envelope.sent_at)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834
     message["X-Auto-Response-Suppress"] = "All"
-    message.set_content("\n".join(plain), cte="base64")
-    way = markup.direction(language_of(locale))
-    link = html.escape(letter.link)
-    body = (
-        f'<!doctype html><html lang="{language_of(locale)}" dir="{way}"><body style="font-family:sans-serif;line-height:1.6">'
-        f"<p>{html.escape(greeting)}</p><p>{html.escape(line)}</p>"
-        f'<blockquote dir="auto" style="border-inline-start:3px solid #999;margin:0;padding-inline-start:1em">'
-        f"{html.escape(quoted).replace(chr(10), '<br>')}</blockquote>"
-        + (f'<p>{html.escape(look)} <a href="{link}"><bdi dir="ltr">{link}</bdi></a></p>' if link else "")
-        + f'<p style="color:#555;font-size:smaller">{html.escape(why)}</p></body></html>'
-    )
-    message.add_alternative(body, subtype="html", cte="base64")
-    return message
+    message.set_content(letter.text, cte="base64")
+    message.add_alternative(letter.html, subtype="html", cte="base64")
+    raw = {"To": envelope.recipient, "Message-ID": f"<{envelope.message_id}>"}
+    if envelope.thread:
+        raw |= {"In-Reply-To": f"<{envelope.thread}>", "References": f"<{envelope.thread}>"}
+    if envelope.list_id:
+        raw["List-ID"] = f"<{envelope.list_id}>"
+    if envelope.unsubscribe:  # RFC 8058
+        raw |= {"List-Unsubscribe": f"<{envelope.unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    return _raw_lines(raw) + message.as_bytes()
 
 
-def _address(sender: str, name: str) -> Address:
-    return Address(display_name=name, addr_spec=sender)
+def _name(text: str) -> str:
+    """A display name without the marks that isolate it in running text."""
+    return one_line(text).strip("\u2068\u2069")
+
+
+def _raw_lines(headers: dict[str, str]) -> bytes:
+    """Raises ValueError for what would be more than one line, or longer than a line may be (RFC 5322, section 2.1.1)."""
+    for value in headers.values():
+        if not value.isprintable() or len(value.encode()) > 900:
+            raise ValueError("not fit for a header")
+    return "".join(f"{name}: {value}{_CRLF}" for name, value in headers.items()).encode()

@@ -11,7 +11,8 @@ _S, _M, _H = 1, 60, 3600
 WEBHOOK_WAITS = (5 * _S, 5 * _M, 30 * _M, 2 * _H, 5 * _H, 10 * _H, 14 * _H, 20 * _H, 24 * _H)
 MAIL_WAITS = (1 * _M, 5 * _M, 15 * _M, 1 * _H, 4 * _H, 12 * _H, 24 * _H)
 REPLAY_WAITS = (1 * _S,) * 60
-WAITS = {"webhook": WEBHOOK_WAITS, "mail": MAIL_WAITS, "replay": REPLAY_WAITS}
+TELL_WAITS = (1 * _S, 5 * _S, 30 * _S, *(5 * _M,) * 500)
+WAITS = {"webhook": WEBHOOK_WAITS, "mail": MAIL_WAITS, "replay": REPLAY_WAITS, "tell": TELL_WAITS}
 JITTER = 0.2
 RETRY_AFTER_MAX_SECONDS = 24 * _H
 # Answers that speak of the receiver and not of this delivery: too many requests, or nobody home behind its proxy.
@@ -33,6 +34,8 @@ class Outcome:
     retry_after_seconds: float = 0
     asked: str = ""  # by the receiver: `gone` (410), `asked` (to be disabled)
     spoke: bool = True  # whether the attempt says anything of the receiver
+    counts: bool = True  # False: a fault of the configuration, which uses up no attempt
+    pause_seconds: float = 0  # for the whole lane
     external_id: str = ""
     log: dict[str, Any] = field(default_factory=dict)
 
@@ -46,9 +49,12 @@ def next_step(
 ) -> Settlement:
     """Done, retry at, or ended. `dice` gives a number in [0, 1)."""
     health, pause, window = _lane(kind, outcome, lane_failures)
+    pause = max(pause, outcome.pause_seconds)
     waits = WAITS[kind]
     state, delay = "delivered", 0.0
-    if not outcome.ok and (outcome.final or attempts_before >= len(waits)):
+    if not outcome.ok and not outcome.counts and not outcome.final:
+        state, delay = "queued", pause
+    elif not outcome.ok and (outcome.final or attempts_before >= len(waits)):
         state = outcome.ends_as if outcome.final else "dead"
     elif not outcome.ok:
         longest = min(outcome.retry_after_seconds, RETRY_AFTER_MAX_SECONDS)
@@ -56,6 +62,7 @@ def next_step(
     return Settlement(
         state,
         delay_ms=round(delay * 1000),
+        counts=outcome.counts,
         lane=health,
         pause_ms=round(pause * 1000),
         window=window,

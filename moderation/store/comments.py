@@ -98,6 +98,8 @@ async def submit(
             f"{tag}rate:{privacy.keyed_hash('rate', site.id, address) if rate else ''}",
             f"{tag}subs:{site.id}:comment.submitted",
             f"{tag}x:{site.id}",
+            f"{tag}dg:{site.id}",
+            f"{tag}dgs:{site.id}",
         ],
         comment_id,
         _HEAD.encode() + to_json(body),
@@ -112,6 +114,7 @@ async def submit(
         said.external_id,
         site.id,
         said.thread,
+        site.notify_mode if site.notify and site.notify_mode != "off" else "",
     )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)

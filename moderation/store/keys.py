@@ -7,6 +7,11 @@
 | m:{g}:token:<sha256>              | string | token id                                                | for ever  | people                |
 | m:{g}:users                       | hash   | name → JSON (argon2 hash, role, sites)                  | for ever  | people                |
 | m:{g}:session:<sha256>            | string | JSON of a signed-in moderator                           | 12 h idle | people                |
+| m:{g}:suppressed                  | zset   | who has a suppression, score 0: hashes of addresses     | for ever  | mailboxes             |
+| m:{g}:sup:<recipient>             | hash   | scope → JSON (reason, at, masked address)               | for ever  | mailboxes             |
+| m:{g}:soft:<recipient>            | string | soft bounces                                            | 4 days    | mailboxes             |
+| m:{g}:mails:<recipient>:<day>     | set    | delivery ids of a day's mails                           | 2 days    | mailboxes             |
+| m:{g}:report:<hash>               | string | a relay's report that was heard                         | 1 day     | mailboxes             |
 | m:{g}:housekeeping                | string | a worker has had its turn                               | 1 h       | housekeeping          |
 | m:{pNN}:sites                     | set    | slugs                                                   | for ever  | sites                 |
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
@@ -24,6 +29,10 @@
 | m:{pNN}:claims:<slug>             | zset   | comment id by end of lease, ms                          | for ever  | claim, release, decide|
 | m:{pNN}:claimed:<slug>            | hash   | comment id → moderator                                  | for ever  | claim, release, decide|
 | m:{pNN}:once:<hash>               | string | comment id: a link of a mail that decided it            | 7 days    | decide                |
+| m:{pNN}:cf:<slug>                 | set    | who confirmed to be told of replies                     | for ever  | mailboxes             |
+| m:{pNN}:asked:<slug>:<recipient>  | string | the delivery that asked to confirm because of a reply   | 30 days   | mailboxes             |
+| m:{pNN}:dg:<slug>                 | list   | comments that moderators are to be told of              | –         | submit, digest        |
+| m:{pNN}:dgs:<slug>                | string | a digest was sent: its life is the wait for the next    | 5 min     | digest                |
 | m:{pNN}:h:<id>                    | list   | history of a comment: JSON, oldest first                | for ever  | decide, undo, contact |
 | m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact |
 | m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 30 days   | outbox, enqueue       |
@@ -40,7 +49,8 @@
 | m:{pNN}:job:<job id>              | hash   | a replay: doc (JSON), state, at, seen, made, total      | 30 days   | replays               |
 | m:{pNN}:outcomes                  | hash   | "<kind> <outcome>" → attempts                           | for ever  | settle                |
 
-`outbox` stands for include/outbox.lua and whoever includes it. Lanes are `ep:<endpoint>`, `mail:<slug>` and `replay:<slug>`. Fields of `ls`:
+`outbox` stands for include/outbox.lua and whoever includes it. Lanes are `ep:<endpoint>`, `mail:<slug>`,
+`tell:<slug>` (finding out who is told) and `replay:<slug>`. Fields of `ls`:
 cap and rate (as configured), tat (the rate's clock, ms), w (window: at most so many in flight while it recovers), until (paused, ms), off and
 off_at (disabled, and why), f (failures in a row), ff and fm (failed attempts and messages since the last success), since (of the first of
 them, ms), gone (the event that was answered 410), warned (how often), ok_at (last success, ms).
@@ -74,6 +84,11 @@ def new_id(partition: int) -> str:
     66 bits of the counter and randomness remain beside the millisecond.
     """
     return f"{str(uuid7())[:-2]}{partition:02x}"
+
+
+def derive(some_id: str, number: int) -> str:
+    """The nth id (below 256) that belongs to an id, as include/outbox.lua makes them."""
+    return f"{some_id[:-4]}{number:02x}{some_id[-2:]}"
 
 
 def partition_of(some_id: str) -> int:

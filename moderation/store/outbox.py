@@ -13,7 +13,7 @@ from moderation.store.connection import Store
 
 Command = tuple[Any, ...]
 _FIELDS = ("ev", "comment", "kind", "target", "lane", "site", "state", "n", "due")
-_KINDS = ("webhook", "mail", "replay")
+READERS = frozenset({"author", "reply"})  # mails that follow a decision; others go to moderators and admins
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,15 @@ async def enqueue(
     return bool(reply == "ok")
 
 
+async def tell_admins_of_mailbox(store: Store, site: str, origin_id: str, masked: str, detail: str, at: str) -> None:
+    """A moderator's mailbox takes nothing any more. Said once for a delivery or report (`origin_id`)."""
+    event_id = keys.derive(origin_id, 254)
+    event = {"id": event_id, "type": "mail.undeliverable", "at": at, "site": site, "address": masked, "detail": detail}
+    await enqueue(
+        store, keys.derive(origin_id, 255), event, kind="tell", target="admins", lane=f"tell:{site}", site=site
+    )  # fmt: skip
+
+
 async def requeue(store: Store, delivery_id: str) -> str:
     """Make a delivery again, now: `ok`, or why not (`missing`, `busy`, `off`)."""
     tag = store.tag_of_id(delivery_id)
@@ -249,14 +258,22 @@ async def page(
     return [d | {"type": from_json(e)["type"] if e else None} for d, e in zip(found, events, strict=True)]
 
 
+async def last_code(store: Store, delivery_id: str) -> str:
+    """The code of a delivery's last attempt, '' before the first."""
+    last = await store.pipe.call("LINDEX", f"{store.tag_of_id(delivery_id)}at:{delivery_id}", -1)
+    return from_json(last)["code"] if last else ""
+
+
 async def states(store: Store, comments: list[Comment]) -> dict[str, str]:
-    """`none`, `queued`, `delivered`, `failing` or `dead` for each comment: the worst of its webhooks, else of its mails."""
+    """`none`, `queued`, `delivered`, `failing` or `dead` for each comment: the worst of its webhooks, else of its readers' mails."""
     lists = await store.pipe.call_many([("LRANGE", f"{store.tag_of_id(c.id)}cd:{c.id}", 0, -1) for c in comments])
     flat = [(c.id, d) for c, ids in zip(comments, lists, strict=True) for d in ids]
-    rows = await store.pipe.call_many([("HMGET", f"{store.tag_of_id(d)}dl:{d}", "kind", "state", "n") for _, d in flat])
+    rows = await store.pipe.call_many(
+        [("HMGET", f"{store.tag_of_id(d)}dl:{d}", "kind", "state", "n", "target") for _, d in flat]
+    )
     seen: dict[str, dict[str, list[str]]] = {}
-    for (comment_id, _), (kind, state, attempts) in zip(flat, rows, strict=True):
-        if kind:
+    for (comment_id, _), (kind, state, attempts, target) in zip(flat, rows, strict=True):
+        if kind == "webhook" or (kind == "mail" and target in READERS):
             failing = state == "held" or (state == "queued" and int(attempts))
             seen.setdefault(comment_id, {}).setdefault(kind, []).append("failing" if failing else state)
     return {c.id: _worst(seen.get(c.id, {})) for c in comments}

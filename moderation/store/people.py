@@ -1,5 +1,6 @@
 """Who may do what: bearer tokens, accounts, sessions. Tokens and session ids are stored hashed, passwords by argon2id."""
 
+import contextlib
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -7,8 +8,8 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from pydantic_core import from_json, to_json
 
 from moderation.errors import Conflict, NotFound
-from moderation.model import Moderator
-from moderation.privacy import new_token, token_hash
+from moderation.model import Moderator, Role
+from moderation.privacy import Sealed, new_token, token_hash
 from moderation.store import keys
 from moderation.store.connection import Store
 
@@ -54,9 +55,11 @@ async def by_token(store: Store, token: str) -> Moderator | None:
     return Moderator.model_validate({k: record[k] for k in ("name", "role", "sites", "contact")})
 
 
-async def add_user(store: Store, who: Moderator, password: str) -> None:
-    """Raises Conflict if the name is taken. Slow on purpose (argon2id)."""
+async def add_user(store: Store, who: Moderator, password: str, email: str = "") -> None:
+    """Raises Conflict if the name is taken. Slow on purpose (argon2id). `email` gets what admins are told."""
     record = who.model_dump() | {"password": _hasher.hash(password)}
+    if email:
+        record["email"] = store.privacy.seal(email, f"user:{who.name}")
     if not await store.pipe.call("HSETNX", _USERS, who.name, to_json(record)):
         raise Conflict("There is an account with this name already.", code="exists")
 
@@ -65,6 +68,19 @@ async def user_record(store: Store, name: str) -> dict[str, Any] | None:
     """The stored account."""
     text = await store.pipe.call("HGET", _USERS, name)
     return from_json(text) if text else None
+
+
+async def admin_addresses(store: Store, site: str) -> list[str]:
+    """The addresses of a site's admins, as far as they gave one that can be opened."""
+    rows = await store.pipe.call("HGETALL", _USERS)
+    found = []
+    for name, text in zip(rows[::2], rows[1::2], strict=True):
+        record = from_json(text)
+        of_site = record["sites"] is None or site in record["sites"]
+        if record["role"] == Role.ADMIN and of_site and record.get("email"):
+            with contextlib.suppress(Sealed):
+                found.append(store.privacy.open(record["email"], f"user:{name}"))
+    return found
 
 
 def password_fits(record: dict[str, Any] | None, password: str) -> bool:

@@ -1,9 +1,11 @@
 """Sites: configuration with a version, so that a cached copy is checked by the script that relies on it."""
 
+import contextlib
 import re
 
 from moderation.errors import Conflict, NotFound
 from moderation.model import EVENTS, Site
+from moderation.privacy import Sealed
 from moderation.store import keys
 from moderation.store.comments import parse_value
 from moderation.store.connection import Store
@@ -47,6 +49,15 @@ async def save(store: Store, site: Site) -> None:
     )
 
 
+def notify_addresses(store: Store, site: Site) -> list[str]:
+    """Who is told of waiting comments; an address that can't be opened (a key is missing) is left out."""
+    found = []
+    for sealed in site.notify:
+        with contextlib.suppress(Sealed):
+            found.append(store.privacy.open(sealed, f"site:{site.id}"))
+    return found
+
+
 async def names(store: Store) -> list[str]:
     """All site ids, sorted."""
     replies = await store.pipe.call_many([("SMEMBERS", keys.tag(p) + "sites") for p in range(store.partitions)])
@@ -78,5 +89,8 @@ async def remove(store: Store, site_id: str) -> None:
         f"{tag}claimed:{site_id}",
         f"{tag}eps:{site_id}",
         f"{tag}audit:{site_id}",
+        f"{tag}cf:{site_id}",
+        f"{tag}dg:{site_id}",
+        f"{tag}dgs:{site_id}",
         *[f"{tag}subs:{site_id}:{event}" for event in EVENTS],
     )

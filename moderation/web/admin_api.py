@@ -122,7 +122,8 @@ async def site_for_admin(request: web.Request) -> str:
     return name
 
 
-async def _super_admin(request: web.Request) -> Moderator:
+async def super_admin(request: web.Request) -> Moderator:
+    """An admin of all sites. Raises Unauthorized, Forbidden."""
     moderator = await need(request, Role.ADMIN)
     if moderator.sites is not None:
         raise Forbidden("Only an admin of all sites can do this.")
@@ -131,7 +132,7 @@ async def _super_admin(request: web.Request) -> Moderator:
 
 async def create_token(request: web.Request) -> web.Response:
     """A new bearer token, shown once."""
-    await _super_admin(request)
+    await super_admin(request)
     store = request.app[CONTEXT].store
     asked = await body.json_body(request, TokenIn)
     who = Moderator(
@@ -147,13 +148,13 @@ async def create_token(request: web.Request) -> web.Response:
 
 async def list_tokens(request: web.Request) -> web.Response:
     """All tokens, without the tokens themselves."""
-    await _super_admin(request)
+    await super_admin(request)
     return json({"items": await people.tokens(request.app[CONTEXT].store)})
 
 
 async def delete_token(request: web.Request) -> web.Response:
     """Revoke a token, at once."""
-    await _super_admin(request)
+    await super_admin(request)
     await people.remove_token(request.app[CONTEXT].store, request.match_info["token"])
     return web.Response(status=204)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from moderation.letters import Letters
 from moderation.log import get_logger
 from moderation.settings import Settings
 from moderation.store.connection import Store
@@ -21,7 +22,7 @@ DRAIN_SECONDS = 20.0
 def build(settings: Settings, store: Store, *extra: Callable[[web.Application], None]) -> web.Application:
     """The application; `extra` add routes (the demo's)."""
     app = web.Application(middlewares=[outermost])
-    app[CONTEXT] = Context(settings, store, pages.environment())
+    app[CONTEXT] = Context(settings, store, pages.environment(), Letters(settings.mail_templates))
     health.install(app)
     routes.install(app)
     for add in extra or (_front_door,):

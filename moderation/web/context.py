@@ -8,6 +8,7 @@ from jinja2 import Environment
 from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as PrometheusCounter
 
+from moderation.letters import Letters
 from moderation.model import Site
 from moderation.settings import Settings
 from moderation.store import sites
@@ -39,6 +40,7 @@ class Context:
     settings: Settings
     store: Store
     templates: Environment
+    letters: Letters
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
     proxies: Proxies = field(init=False)

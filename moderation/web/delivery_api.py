@@ -169,19 +169,21 @@ async def list_deliveries(request: web.Request) -> web.Response:
     """Deliveries of an endpoint, newest first, with their attempts."""
     store, endpoint, _ = await _found(request)
     query = body.validate(DeliveryQuery, {name: value for name, value in request.query.items() if value})
+    return json(await page_of_lane(store, endpoint.site, endpoints.lane(endpoint.id), query))
+
+
+async def page_of_lane(store: Store, site: str, lane: str, query: DeliveryQuery) -> dict[str, Any]:
+    """One page of a lane's deliveries. `failing` is queued after an attempt: looked through for it."""
     states = [_LISTED.get(query.state, query.state)] if query.state else list(DELIVERY_STATES)
-    lane = endpoints.lane(endpoint.id)
     found: list[dict[str, Any]] = []
     cursor: str | None = query.cursor or ""
-    while (
-        cursor is not None and len(found) <= query.limit
-    ):  # `failing` is queued after an attempt: looked through for it
-        part = await outbox.page(store, endpoint.site, lane, states, cursor=cursor, limit=query.limit + 1)
+    while cursor is not None and len(found) <= query.limit:
+        part = await outbox.page(store, site, lane, states, cursor=cursor, limit=query.limit + 1)
         found += [d for d in part if query.state != "failing" or d["attempt_count"]]
         cursor = part[-1]["id"] if len(part) > query.limit else None
     items = found[: query.limit]
     more = items[-1]["id"] if len(found) > query.limit else None
-    return json({"items": [for_admins(d) for d in items], "next_cursor": more})
+    return {"items": [for_admins(d) for d in items], "next_cursor": more}
 
 
 async def _delivery(request: web.Request) -> tuple[Store, dict[str, Any]]:

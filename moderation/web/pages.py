@@ -10,6 +10,7 @@ from jinja2.runtime import Context as TemplateContext
 
 from moderation.i18n import language_of, translate, translate_count
 from moderation.markup import direction
+from moderation.model import REASONS
 from moderation.web.context import CONTEXT
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -34,7 +35,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(_=_translate, ngettext=_translate_count)
+    made.globals.update(_=_translate, ngettext=_translate_count, reasons=REASONS)
     return made
 
 
@@ -46,6 +47,7 @@ def page(
     status: int = 200,
     form_action: tuple[str, ...] = (),
     script: bool = False,
+    frames: bool = False,
     **values: Any,
 ) -> web.Response:
     """Render a template. `form_action` names origins a form's answer may redirect to (browsers apply the policy to redirects)."""
@@ -60,6 +62,8 @@ def page(
         "default-src 'none'", f"style-src 'nonce-{nonce}'", "img-src 'self' data:", "form-action " + " ".join(("'self'", *form_action)),
         "frame-ancestors 'none'", "base-uri 'none'",
     ]  # fmt: skip
+    if frames:
+        policy.append("frame-src 'self'")
     if script:
         policy += [f"script-src 'nonce-{nonce}'", "connect-src 'self'"]
     return web.Response(

@@ -194,10 +194,21 @@ async def release(request: web.Request) -> web.Response:
     return json({"released": released})
 
 
-async def carry_out(context: Context, moderator: Moderator, found: Comment, asked: DecisionIn) -> Comment:
-    """One decision by one moderator."""
+async def _told(context: Context, found: Comment, status: Status) -> str:
+    """Which readers get a mail when a comment gets this status. (Whether they still want it is asked when it is sent.)"""
+    author = "author" if "email" in found.body else ""
+    if status is Status.APPROVED:
+        return f"{author} reply"
+    if status is Status.REJECTED and author and (await context.site(found.site, fresh=True))[0].mail_rejections:
+        return author
+    return ""
+
+
+async def carry_out(
+    context: Context, moderator: Moderator, found: Comment, asked: DecisionIn, *, once: str = ""
+) -> Comment:
+    """One decision by one moderator. `once` is the hash of the link that asked for it: it works a single time."""
     leads_to = lifecycle.plan(asked.decision)
-    tells_author = leads_to.status is Status.APPROVED and "email" in found.body
     decided = await review.decide(
         context.store,
         found,
@@ -209,9 +220,10 @@ async def carry_out(context: Context, moderator: Moderator, found: Comment, aske
             asked.note or "",
             asked.undo_seconds,
             asked.force,
+            once,
         ),
         leads_to,
-        "author" if tells_author else "",
+        await _told(context, found, leads_to.status),
     )
     context.metrics.decisions.labels(asked.decision.value).inc()
     return decided

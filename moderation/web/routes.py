@@ -7,7 +7,18 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from moderation.model import Role, Site
-from moderation.web import admin_api, delivery_api, desk, health, openapi, read, review_api, submit
+from moderation.web import (
+    admin_api,
+    delivery_api,
+    desk,
+    health,
+    mail_api,
+    mail_links,
+    openapi,
+    read,
+    review_api,
+    submit,
+)
 from moderation.web import schemas as s
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,6 +41,7 @@ class Route:
 
 V, M, A = Role.VIEWER, Role.MODERATOR, Role.ADMIN
 _SITE, _API = "/api/v1/sites/{site}", "/api/v1"
+_LINK = "/m/{id}/{decision}/{recipient}/{version}/{expires}/{signature}"
 _ENDPOINT = _SITE + "/endpoints/{endpoint}"
 
 ROUTES: tuple[Route, ...] = (
@@ -100,12 +112,41 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
     Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
     Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
+    # mails
+    Route("GET", _SITE + "/mails", mail_api.list_mails, A, query=s.DeliveryQuery, answers={200: s.DeliveryPage}),
+    Route(
+        "GET",
+        _API + "/mail/suppressions",
+        mail_api.list_suppressions,
+        A,
+        query=s.SuppressionQuery,
+        answers={200: s.SuppressionPage},
+    ),
+    Route(
+        "POST",
+        _API + "/mail/suppressions",
+        mail_api.add_suppression,
+        A,
+        s.SuppressionIn,
+        answers={201: s.SuppressionOut},
+    ),
+    Route("DELETE", _API + "/mail/suppressions/{recipient}", mail_api.lift_suppression, A, answers={204: None}),
+    Route("POST", _API + "/mail/bounces", mail_api.bounce, body=s.BounceIn, answers={200: s.BounceOut}),
+    # links in mails
+    Route("GET", _LINK, mail_links.moderation_page, documented=False),
+    Route("POST", _LINK, mail_links.moderate, documented=False),
+    Route("GET", "/u/{recipient}/{site}/{thread}/{signature}", mail_links.unsubscribe_page, documented=False),
+    Route("POST", "/u/{recipient}/{site}/{thread}/{signature}", mail_links.unsubscribe, documented=False),
+    Route("GET", "/n/{id}/{signature}", mail_links.confirm_page, documented=False),
+    Route("POST", "/n/{id}/{signature}", mail_links.confirm, documented=False),
     # the desk
     Route("GET", "/review", desk.queue, documented=False),
     Route("GET", "/review/sign-in", desk.sign_in_page, documented=False),
     Route("POST", "/review/sign-in", desk.sign_in, documented=False),
     Route("POST", "/review/sign-out", desk.sign_out, documented=False),
     Route("POST", "/review/comments/{id}", desk.act, documented=False),
+    Route("GET", "/review/mails", mail_api.previews, documented=False),
+    Route("GET", "/review/mails/{kind}/{lang}", mail_api.preview, documented=False),
     # what is sent
     Route("GET", _API + "/events", openapi.events, answers={200: None}),
     Route("GET", _API + "/events/{type}", openapi.event, answers={200: None}),

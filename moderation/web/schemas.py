@@ -176,6 +176,48 @@ class ReplayIn(Input):
     )
 
 
+Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True)]
+
+
+class SuppressionQuery(Input):
+    email: Email | None = Field(None, description="only those of this address")
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, pattern=r"^[0-9a-f]{24}$")
+
+
+class SuppressionIn(Input):
+    email: Email
+    site: Annotated[str, StringConstraints(max_length=63)] | None = Field(None, description="none: all mails")
+    detail: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class SuppressionOut(Output):
+    recipient: str
+    scope: str
+    reason: Literal["unsubscribed", "refused", "bounced", "complained", "by_hand"]
+    at: str
+    address_masked: str
+    detail: str
+
+
+class SuppressionPage(Output):
+    items: list[SuppressionOut]
+    next_cursor: str | None
+
+
+class BounceIn(BaseModel):
+    """Relays send more than this; the rest is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    type: Literal["bounce.hard", "bounce.soft", "complaint"]
+    email: Email
+
+
+class BounceOut(Output):
+    suppressed: bool
+
+
 class AttemptOut(Output):
     at: str
     ms: int

@@ -1,53 +1,19 @@
 """Mail on approval: what a real SMTP server gets, and what becomes of its refusals."""
 
-import email
-import email.policy
 from collections.abc import Iterator
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.service import Service, free_port, running, until
-
-FROM = "moderation@news.example"
-
-
-class Mailbox:
-    """Takes what it gets, but for recipients whose name asks for a refusal."""
-
-    def __init__(self) -> None:
-        self.got: list[Envelope] = []
-
-    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
-        for word, refusal in (("unknown", "550 5.1.1 no such mailbox"), ("later", "451 4.7.1 try again later")):
-            if address.startswith(word):
-                return refusal
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
-        self.got.append(envelope)
-        return "250 OK"
-
-    def to(self, address: str) -> EmailMessage:
-        """The only mail to an address, once it is there."""
-        (envelope,) = until(f"a mail to {address}", lambda: [e for e in self.got if address in e.rcpt_tos])
-        assert envelope.rcpt_tos == [address]
-        assert envelope.mail_from == FROM
-        assert isinstance(envelope.content, bytes)
-        return email.message_from_bytes(envelope.content, policy=email.policy.default)  # type: ignore[return-value]
+from tests.mailbox import FROM, Mailbox, part, smtp_server
+from tests.service import Service, running, until
 
 
 @pytest.fixture(scope="module")
 def mailbox() -> Iterator[tuple[Mailbox, str]]:
     found = Mailbox()
-    controller = Controller(found, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    yield found, f"smtp://127.0.0.1:{controller.port}"
-    controller.stop()
+    with smtp_server(found) as port:
+        yield found, f"smtp://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +45,6 @@ def settled(service: Service, comment_id: str) -> dict[str, Any]:
         return found if found["attempts"] else None
 
     return until("an attempt", tried)  # type: ignore[no-any-return]
-
-
-def part(mail: EmailMessage, kind: str) -> str:
-    found = mail.get_body((kind,))
-    assert found is not None
-    return str(found.get_content())
 
 
 def test_an_approved_arabic_comment_gives_its_author_one_arabic_mail(mailing: Service, inbox: Mailbox) -> None:

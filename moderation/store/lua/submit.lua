@@ -1,8 +1,9 @@
 -- Store one comment. Everything is checked first and written last: a script is atomic, but nothing rolls it back.
 -- KEYS  1 comment  2 site  3 s:<site>:pending  4 t:<site>:<thread>:pending  5 author  6 dup  7 idem  8 rate
---       9 subs:<site>:comment.submitted  10 x:<site>
+--       9 subs:<site>:comment.submitted  10 x:<site>  11 dg:<site>  12 dgs:<site>
 -- ARGV  1 id  2 value  3 site version  4 duplicate window s (0 = off)  5 content hash  6 idempotent? ('1')  7 parent id or external id
 --       8 rate interval ms (0 = off)  9 rate burst  10 tag  11 external id  12 site  13 thread
+--       14 how moderators are told: 'each', 'digest' or ''
 -- Reply {'ok'} | {'same', id, status} | {'conflict'} | {'site'} | {'duplicate', id} | {'parent'} | {'slow', seconds}
 -- @include comment
 -- @include outbox
@@ -56,10 +57,20 @@ redis.call('ZADD', KEYS[5], 0, id)
 if window > 0 then redis.call('SET', KEYS[6], id, 'EX', window) end
 if ARGV[6] == '1' then redis.call('SET', KEYS[7], id .. ' ' .. ARGV[5], 'EX', 86400) end
 if ARGV[11] ~= '' then redis.call('HSETNX', KEYS[10], ARGV[11], id) end
-if redis.call('EXISTS', KEYS[9]) == 1 then
+local each = ARGV[14] == 'each'
+if each or redis.call('EXISTS', KEYS[9]) == 1 then
   local at = now()
   local event_id = derive(id, 0)
   local event = cjson.encode({ id = event_id, type = 'comment.submitted', at = iso(at), site = site, comment = id, status = 'pending', sequence = 0 })
-  outbox(tag, { id = event_id, json = event, site = site, thread = ARGV[13], comment = id, due = at, subscribers = KEYS[9], mails = {} })
+  outbox(tag, { id = event_id, json = event, site = site, thread = ARGV[13], comment = id, due = at, subscribers = KEYS[9],
+    mails = each and { 'moderators' } or {} })
+end
+if ARGV[14] == 'digest' and redis.call('RPUSH', KEYS[11], id) == 1 then -- the first that is not told yet has a digest sent
+  local at = now()
+  local event_id = derive(id, 254)
+  redis.call('SET', tag .. 'ev:' .. event_id, cjson.encode({ id = event_id, type = 'digest', at = iso(at), site = site }), 'EX', KEEP_SECONDS)
+  enqueue(tag, { id = derive(id, 255), event = event_id, comment = '', kind = 'tell', target = 'digest', lane = 'tell:' .. site, site = site,
+    due = at + math.max(0, redis.call('PTTL', KEYS[12])) })
+  nudge(tag)
 end
 return { 'ok' }

@@ -54,21 +54,25 @@ local function wants(filter, thread)
   end
   return false
 end
+-- Targets that stand for several people: a worker finds out who they are, and makes a mail for each.
+local GROUPS = { moderators = true, admins = true }
 -- outbox(tag, e): writes an event, and one delivery per subscribed endpoint and per mailbox, each into the lane of its receiver.
 -- e has id, json, site, thread (none: no filter applies), comment, due, subscribers (a hash: endpoint → filter), mails (targets). Returns the deliveries' ids.
 local function outbox(tag, e)
   local made = {}
-  local function deliver(kind, target, lane)
+  local function deliver(kind, target, lane, comment)
     local id = derive(e.id, #made + 1)
-    if enqueue(tag, { id = id, event = e.id, comment = e.comment, kind = kind, target = target, lane = lane, site = e.site, due = e.due }) then
+    if enqueue(tag, { id = id, event = e.id, comment = comment, kind = kind, target = target, lane = lane, site = e.site, due = e.due }) then
       made[#made + 1] = id
     end
   end
   local subscribed = redis.call('HGETALL', e.subscribers)
   for i = 1, #subscribed, 2 do
-    if not e.thread or wants(subscribed[i + 1], e.thread) then deliver('webhook', subscribed[i], 'ep:' .. subscribed[i]) end
+    if not e.thread or wants(subscribed[i + 1], e.thread) then deliver('webhook', subscribed[i], 'ep:' .. subscribed[i], e.comment) end
   end
-  for _, target in ipairs(e.mails) do deliver('mail', target, 'mail:' .. e.site) end
+  for _, target in ipairs(e.mails) do
+    if GROUPS[target] then deliver('tell', target, 'tell:' .. e.site, '') else deliver('mail', target, 'mail:' .. e.site, e.comment) end
+  end
   redis.call('SET', tag .. 'ev:' .. e.id, e.json, 'EX', KEEP_SECONDS)
   redis.call('ZADD', tag .. 'evs:' .. e.site, 0, e.id)
   if #made > 0 then nudge(tag) end

@@ -1,0 +1,159 @@
+"""Mails: what became of them, who gets none, what relays report. Addresses come in here and never go out."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from moderation import letters
+from moderation.errors import FieldError, Invalid, NotFound, Unauthorized
+from moderation.i18n import languages
+from moderation.model import Role
+from moderation.privacy import mask_address
+from moderation.public import iso
+from moderation.store import mailboxes, outbox, sites
+from moderation.store.mailboxes import Suppression
+from moderation.submission import MESSAGES, is_address
+from moderation.web import body, pages
+from moderation.web.admin_api import site_for_admin, super_admin
+from moderation.web.answer import json
+from moderation.web.auth import need
+from moderation.web.context import CONTEXT, Context
+from moderation.web.delivery_api import page_of_lane
+from moderation.web.middleware import locale_of
+from moderation.web.schemas import BounceIn, DeliveryQuery, SuppressionIn, SuppressionQuery
+
+_PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'; base-uri 'none'"
+
+
+async def list_mails(request: web.Request) -> web.Response:
+    """A site's mails, newest first: sent, waiting, and not sent, each with the reason."""
+    store, site = request.app[CONTEXT].store, await site_for_admin(request)
+    query = body.validate(DeliveryQuery, {name: value for name, value in request.query.items() if value})
+    return json(await page_of_lane(store, site, f"mail:{site}", query))
+
+
+def _shown(found: Suppression) -> dict[str, Any]:
+    return asdict(found)
+
+
+async def list_suppressions(request: web.Request) -> web.Response:
+    """Who gets no mail, and why."""
+    await super_admin(request)
+    query = body.validate(SuppressionQuery, {name: value for name, value in request.query.items() if value})
+    store = request.app[CONTEXT].store
+    if query.email:
+        found, more = await mailboxes.of_recipient(store, store.privacy.address_id(query.email)), None
+    else:
+        found, more = await mailboxes.suppressions(store, query.cursor or "", query.limit)
+    return json({"items": [_shown(one) for one in found], "next_cursor": more})
+
+
+def _address(text: str) -> str:
+    if not is_address(text):
+        raise Invalid([FieldError("email", "invalid", MESSAGES["invalid"])])
+    return text
+
+
+async def add_suppression(request: web.Request) -> web.Response:
+    """Send nothing more to an address: nothing at all, or nothing of one site."""
+    await super_admin(request)
+    asked = await body.json_body(request, SuppressionIn)
+    store, address = request.app[CONTEXT].store, _address(asked.email)
+    if asked.site is not None:
+        await sites.load(store, asked.site)
+    scope = mailboxes.site_scope(asked.site) if asked.site else mailboxes.ALL
+    recipient = store.privacy.address_id(address)
+    wanted = Suppression(recipient, scope, "by_hand", _now(), mask_address(address), asked.detail)
+    await mailboxes.suppress(store, wanted)
+    found = await mailboxes.of_recipient(store, recipient)
+    return json(_shown(next(one for one in found if one.scope == scope)), 201)
+
+
+async def lift_suppression(request: web.Request) -> web.Response:
+    """Send to them again; what was held is sent by a retry."""
+    await super_admin(request)
+    scope = request.query.get("scope") or None
+    await mailboxes.lift(request.app[CONTEXT].store, request.match_info["recipient"], scope)
+    return web.Response(status=204)
+
+
+def _now() -> str:
+    return iso(int(time.time() * 1000))
+
+
+def _verify(context: Context, raw: bytes, headers: Mapping[str, str]) -> str:
+    """The id of a report that is signed as Standard Webhooks says. Raises NotFound, Unauthorized."""
+    secret = context.settings.bounce_secret
+    if secret is None:
+        raise NotFound("Reports of bounces need MODERATION_BOUNCE_SECRET.")
+    try:
+        Webhook(secret.get_secret_value()).verify(raw, {k.lower(): v for k, v in headers.items()})
+    except (WebhookVerificationError, ValueError, TypeError):
+        raise Unauthorized("The signature is wrong or too old.", code="signature") from None
+    return headers["webhook-id"]
+
+
+async def bounce(request: web.Request) -> web.Response:
+    """A relay reports a bounce or a complaint, signed with MODERATION_BOUNCE_SECRET (Standard Webhooks)."""
+    context = request.app[CONTEXT]
+    raw = await body.read(request)
+    report_id = _verify(context, raw, request.headers)
+    asked = await body.json_body(request, BounceIn)
+    store, address = context.store, _address(asked.email)
+    recipient, masked = store.privacy.address_id(address), mask_address(address)
+    if not await mailboxes.is_first_report(store, report_id):
+        return json({"suppressed": bool(await mailboxes.of_recipient(store, recipient))})
+    reason = {"bounce.hard": "bounced", "complaint": "complained"}.get(asked.type)
+    if reason is None and await mailboxes.soft_bounce(store, recipient):
+        reason = "bounced"
+    if reason:
+        detail = asked.type
+        await mailboxes.suppress(store, Suppression(recipient, mailboxes.ALL, reason, _now(), masked, detail))
+        await _tell_admins(context, recipient, masked, detail)
+    return json({"suppressed": bool(reason)})
+
+
+async def _tell_admins(context: Context, recipient: str, masked: str, detail: str) -> None:
+    """Of every site where this mailbox was to be told of waiting comments."""
+    store = context.store
+    for name in await sites.names(store):
+        site, _ = await sites.load(store, name)
+        if any(store.privacy.address_id(a) == recipient for a in sites.notify_addresses(store, site)):
+            await outbox.tell_admins_of_mailbox(store, name, store.new_id(name), masked, detail, _now())
+
+
+# previews at the desk
+
+
+async def previews(request: web.Request) -> web.Response:
+    """Every kind of mail in every language."""
+    await need(request, Role.VIEWER)
+    locale = locale_of(request)
+    kind, lang = request.query.get("kind", letters.KINDS[0]), request.query.get("lang", locale.partition("-")[0])
+    kind = kind if kind in letters.KINDS else letters.KINDS[0]
+    lang = lang if lang in languages() else "en"
+    letter = _letters(request).render(kind, lang, letters.SAMPLES[kind])
+    return pages.page(
+        request, "mails.html", locale, kinds=letters.KINDS, kind=kind, shown=lang, languages=languages(), letter=letter,
+        frames=True,
+    )  # fmt: skip
+
+
+def _letters(request: web.Request) -> letters.Letters:
+    return request.app[CONTEXT].letters
+
+
+async def preview(request: web.Request) -> web.Response:
+    """One mail as its HTML part shows it, with made-up values."""
+    await need(request, Role.VIEWER)
+    kind, lang = request.match_info["kind"], request.match_info["lang"]
+    if kind not in letters.KINDS or lang not in languages():
+        raise NotFound("There is nothing here.")
+    letter = _letters(request).render(kind, lang, letters.SAMPLES[kind])
+    return web.Response(
+        text=letter.html, content_type="text/html", headers={"Content-Security-Policy": _PREVIEW_POLICY}
+    )
