@@ -144,6 +144,7 @@ class Drafts:
             "id": comment.id,
             "author": body["name"],
             "address": comments.masked_email(privacy, comment),
+            "reasons": [],
             "page": body.get("thread_title") or body["thread"],
             "acts": {d.value: links.moderation(privacy, self._base, comment, d, recipient, now) for d in ACTS},
         }

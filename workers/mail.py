@@ -102,12 +102,11 @@ class MailSender:
 
     async def _suppress(self, job: Job, draft: Draft, detail: str) -> None:
         masked, at = mask_address(draft.address), iso(int(time.time() * 1000))
-        try:
-            await mailboxes.suppress(
-                self._store, Suppression(draft.recipient, mailboxes.ALL, "refused", at, masked, detail)
-            )
+        found = Suppression(draft.recipient, mailboxes.ALL, "refused", at, masked, detail)
+        try:  # telling comes first: who is killed in between tells twice rather than never
             if job.target.startswith("moderator:"):
-                await outbox.tell_admins_of_mailbox(self._store, job.site, job.delivery_id, masked, detail, at)
+                await outbox.tell_admins_of_mailbox(self._store, job.site, masked, detail, at)
+            await mailboxes.suppress(self._store, found)
         except ModerationError:
             log.warning("a refused address could not be noted; the next mail finds out again", delivery=job.delivery_id)
 

@@ -96,11 +96,13 @@ class Letters:
         self._environment.globals.update(_=_translate, ngettext=_translate_count, reasons=REASONS)
         self._environment.filters.update(quoted=_quoted, excerpt=excerpt, line=one_line)
         problems = []
-        for name in [f"{kind}.{form}" for kind in KINDS for form in ("txt", "html")]:
+        for (
+            kind
+        ) in KINDS:  # a template that asks for what a mail does not have is a mistake to be told at start, not at night
             try:
-                self._environment.get_template(name)
-            except TemplateError as error:
-                problems.append(f"MODERATION_MAIL_TEMPLATES: {name}: {error}")
+                self.render(kind, "en", SAMPLES[kind])
+            except (TemplateError, TypeError, ValueError) as error:
+                problems.append(f"MODERATION_MAIL_TEMPLATES: {kind}: {error}")
         if problems:
             raise ConfigurationError(problems)
 

@@ -172,12 +172,12 @@ async def enqueue(
     return bool(reply == "ok")
 
 
-async def tell_admins_of_mailbox(store: Store, site: str, origin_id: str, masked: str, detail: str, at: str) -> None:
-    """A moderator's mailbox takes nothing any more. Said once for a delivery or report (`origin_id`)."""
-    event_id = keys.derive(origin_id, 254)
+async def tell_admins_of_mailbox(store: Store, site: str, masked: str, detail: str, at: str) -> None:
+    """A moderator's mailbox takes nothing any more."""
+    event_id = store.new_id(site)
     event = {"id": event_id, "type": "mail.undeliverable", "at": at, "site": site, "address": masked, "detail": detail}
     await enqueue(
-        store, keys.derive(origin_id, 255), event, kind="tell", target="admins", lane=f"tell:{site}", site=site
+        store, keys.derive(event_id, 1), event, kind="tell", target="admins", lane=f"tell:{site}", site=site
     )  # fmt: skip
 
 

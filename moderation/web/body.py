@@ -160,7 +160,11 @@ async def json_body(request: web.Request, model: type[M]) -> M:
     kind, _ = content_type(request)
     if kind != JSON:
         raise UnsupportedType("Send JSON.")
-    raw = await read(request)
+    return parse_as(model, await read(request))
+
+
+def parse_as(model: type[M], raw: bytes) -> M:
+    """JSON that was read already. Raises BadRequest, Invalid."""
     parse_json(raw)
     try:
         return model.model_validate_json(raw, strict=True)

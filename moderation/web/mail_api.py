@@ -102,7 +102,7 @@ async def bounce(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     raw = await body.read(request)
     report_id = _verify(context, raw, request.headers)
-    asked = await body.json_body(request, BounceIn)
+    asked = body.parse_as(BounceIn, raw)
     store, address = context.store, _address(asked.email)
     recipient, masked = store.privacy.address_id(address), mask_address(address)
     if not await mailboxes.is_first_report(store, report_id):
@@ -123,7 +123,7 @@ async def _tell_admins(context: Context, recipient: str, masked: str, detail: st
     for name in await sites.names(store):
         site, _ = await sites.load(store, name)
         if any(store.privacy.address_id(a) == recipient for a in sites.notify_addresses(store, site)):
-            await outbox.tell_admins_of_mailbox(store, name, store.new_id(name), masked, detail, _now())
+            await outbox.tell_admins_of_mailbox(store, name, masked, detail, _now())
 
 
 # previews at the desk

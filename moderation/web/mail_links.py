@@ -63,11 +63,12 @@ def _decision_page(
     request: web.Request, link: links.Moderation, comment: Comment, site: Site, *, done: bool = False, error: str = ""
 ) -> web.Response:
     """What is asked, what was done, or why it can't be done any more."""
-    state = "done" if done else "decided" if link.version != comment.version else "expired" if link.expired else "ask"
+    changed = bool(error) or link.version != comment.version
+    state = "done" if done else "decided" if changed else "expired" if link.expired else "ask"
     status = {"ask": 200, "done": 200, "decided": 409, "expired": 410}[state] if request.method == "POST" else 200
     return _private(
         pages.page(
-            request, "mail_decide.html", locale_of(request, site.locale), status=status, state="decided" if error else state,
+            request, "mail_decide.html", locale_of(request, site.locale), status=status, state=state,
             decision=link.decision.value, comment=_shown(comment), site=markup.plain_line(site.name), error=error,
         )
     )  # fmt: skip
