@@ -149,6 +149,8 @@ async def _speak(connection: _Connection, sender: str, recipient: str, mail: byt
     options = [] if recipient.isascii() else ["SMTPUTF8"]
     try:
         async with asyncio.timeout(TOTAL_SECONDS):
+            if options and client.is_ehlo_or_helo_needed:
+                await client.ehlo()
             if options and not client.supports_extension("SMTPUTF8"):
                 return Outcome(
                     False, "recipient", detail="the mail server takes no such address (SMTPUTF8)", final=True
@@ -229,6 +231,8 @@ def judge_connecting(error: BaseException, said: _Sayer) -> Outcome:
         return _fault("tls", _first_line(next(c for c in causes if isinstance(c, ssl.SSLError))))
     if isinstance(error, aiosmtplib.SMTPNotSupported) or "STARTTLS" in str(error):
         return _fault("tls", "the server offers no STARTTLS")
+    if "AUTH" in str(error) or "authentication method" in str(error):
+        return _fault("auth", "the server takes no password here")
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return Outcome(False, "later", error.code, said(error.code, error.message), pause_seconds=AWAY_PAUSE_SECONDS)
     return _away(type(causes[-1]).__name__)

@@ -118,12 +118,12 @@ async def is_first_report(store: Store, report_id: str) -> bool:
 async def within_daily_cap(store: Store, recipient: str, delivery_id: str, day: str, cap: int) -> bool:
     """Whether one more mail may go to somebody on this day (UTC, ISO 8601). A delivery that is tried again counts once."""
     key = f"{keys.GLOBAL}mails:{recipient}:{day}"
-    known, count = await store.pipe.call_many([("SISMEMBER", key, delivery_id), ("SCARD", key)])
-    if known:
-        return True
-    if int(count) >= cap:
+    added, count, _ = await store.pipe.call_many(
+        [("SADD", key, delivery_id), ("SCARD", key), ("EXPIRE", key, 2 * DAY_SECONDS)]
+    )
+    if added and int(count) > cap:
+        await store.pipe.call("SREM", key, delivery_id)
         return False
-    await store.pipe.call_many([("SADD", key, delivery_id), ("EXPIRE", key, 2 * DAY_SECONDS)])
     return True
 
 

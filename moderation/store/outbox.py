@@ -181,15 +181,17 @@ async def tell_admins_of_mailbox(store: Store, site: str, masked: str, detail: s
     )  # fmt: skip
 
 
-async def requeue(store: Store, delivery_id: str) -> str:
-    """Make a delivery again, now: `ok`, or why not (`missing`, `busy`, `off`)."""
+async def requeue(store: Store, delivery_id: str, *, by_hand: bool = False) -> str:
+    """Make a delivery again, now: `ok`, or why not (`missing`, `busy`, `off`). By hand, a paused lane goes on."""
     tag = store.tag_of_id(delivery_id)
-    return str(await scripts.run(store.pipe, "requeue", [f"{tag}dl:{delivery_id}"], delivery_id, tag))
+    return str(
+        await scripts.run(store.pipe, "requeue", [f"{tag}dl:{delivery_id}"], delivery_id, tag, "1" if by_hand else "")
+    )
 
 
 async def retry(store: Store, delivery_id: str) -> None:
     """The same by hand. Raises NotFound, Conflict."""
-    match await requeue(store, delivery_id):
+    match await requeue(store, delivery_id, by_hand=True):
         case "missing":
             raise NotFound("There is no such delivery, or its event is no longer kept.")
         case "busy":
