@@ -6,6 +6,7 @@ import email.policy
 import hashlib
 import json
 import queue
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from tests.service import ADMIN, Answer, Receiver, Service, free_port, running, said, until
+from tests.service import ADMIN, HTML, Answer, Receiver, Service, free_port, running, said, until
 
 
 class Mailbox:
@@ -69,19 +70,22 @@ def spellings(local: str, address: str) -> list[bytes]:
 
 def test_the_canary_is_found_nowhere(data: Path, mailbox: tuple[Mailbox, str], receiver: Receiver) -> None:
     box, smtp = mailbox
-    own, typed = f"canary{uuid.uuid4().hex[:10]}", f"typed{uuid.uuid4().hex[:10]}"
-    own_address, typed_address = f"{own}@example.net", f"{typed}@example.org"
+    own, typed, mod = (f"{word}{uuid.uuid4().hex[:10]}" for word in ("canary", "typed", "mod"))
+    own_address, typed_address, mod_address = f"{own}@example.net", f"{typed}@example.org", f"{mod}@example.com"
     with running(
         data, MODERATION_SMTP_URL=smtp, MODERATION_MAIL_FROM="comments@news.example", MODERATION_LOG_LEVEL="debug"
     ) as started:
         service = Listening(data, started.environ, started.command, started.port, started.process)
-        comment = walk_through(service, own_address, typed_address, receiver)
-        until("the mail", lambda: not box.envelopes.empty())
-        until("deliveries to end", lambda: {d["state"] for d in service.one(comment)["deliveries"]} == {"delivered"})
+        comment = walk_through(service, own_address, typed_address, mod_address, receiver)
+        mails(service, box, own_address, mod_address)
+        until(
+            "deliveries to end",
+            lambda: {d["state"] for d in service.one(comment)["deliveries"]} <= {"delivered", "cancelled"},
+        )
         desk(service, data)
         figures_and_pages(service)
         assert service.stop() == 0
-    needles = [*spellings(own, own_address), *spellings(typed, typed_address)]
+    needles = [*spellings(own, own_address), *spellings(typed, typed_address), *spellings(mod, mod_address)]
 
     def clean(raw: bytes, where: object) -> None:
         assert not [needle for needle in needles if needle in raw], where
@@ -99,12 +103,12 @@ def test_the_canary_is_found_nowhere(data: Path, mailbox: tuple[Mailbox, str], r
     assert any("appendonly" in str(path) for path in files)
     for path in files:
         clean(path.read_bytes(), path)
-    check_mail(box, own_address, needles)
+    check_mail(box, {own_address, mod_address}, needles)
 
 
-def walk_through(service: Service, own: str, typed: str, receiver: Receiver) -> str:
+def walk_through(service: Service, own: str, typed: str, mod: str, receiver: Receiver) -> str:
     """Submit, refuse, list, claim, decide, undo, read; returns the comment that was approved in the end."""
-    site = service.site()
+    site = service.site(notify=[mod], notify_mode="each", mail_rejections=True)
     events = [f"comment.{name}" for name in ("submitted", "approved", "rejected", "spam", "pending")]
     assert (
         service.send("POST", f"/api/v1/sites/{site}/endpoints", {"url": receiver.url, "events": events}).status == 201
@@ -116,6 +120,7 @@ def walk_through(service: Service, own: str, typed: str, receiver: Receiver) -> 
         comment=f"راسلوني: {typed}.\u200f أو **{typed}.**",
         thread_title=f"عن {typed}",
         thread_url="https://news.example/41",
+        notify_replies="1",
     )
     receipt = service.post(path, fields, **{"idempotency-key": "k"})
     assert receipt.status == 202
@@ -167,13 +172,27 @@ def figures_and_pages(service: Service) -> None:
     assert service.get("/api/v1/comments").status == 401
 
 
-def check_mail(box: Mailbox, own: str, needles: list[bytes]) -> None:
-    """The address is in the envelope and in To, and nowhere else."""
+def mails(service: Service, box: Mailbox, own: str, mod: str) -> None:
+    """Everything that mails are made of: both people got some; every link was opened and pressed; suppressions and the log."""
+    until("mails to both", lambda: {own, mod} <= {e.rcpt_tos[0] for e in list(box.envelopes.queue)})
+    for envelope in list(box.envelopes.queue):
+        part = email.message_from_bytes(envelope.content, policy=email.policy.default).get_body(("plain",))  # type: ignore[attr-defined]
+        for path in re.findall(r"http://127\.0\.0\.1:\d+(/[nu]/\S+)", part.get_content()):
+            assert service.get(path, accept=HTML).status == 200
+            assert service.form(path, {}).status == 200
+    assert service.send("POST", "/api/v1/mail/suppressions", {"email": own}).status == 201
+    assert service.get("/api/v1/mail/suppressions", ADMIN).json["items"]
+    for site in service.get("/api/v1/sites", ADMIN).json["items"]:
+        assert service.get(f"/api/v1/sites/{site['id']}/mails", ADMIN).status == 200
+
+
+def check_mail(box: Mailbox, known: set[str], needles: list[bytes]) -> None:
+    """An address is in the envelope and in To of its own mails, and nowhere else."""
     while not box.envelopes.empty():
         envelope = box.envelopes.get()
-        assert envelope.rcpt_tos == [own]
+        assert set(envelope.rcpt_tos) <= known
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert mail["To"] == own
+        assert [mail["To"]] == envelope.rcpt_tos
         del mail["To"]
         bodies = b"".join(part.get_payload(decode=True) or b"" for part in mail.walk())
         everything = "\n".join(f"{k}: {v}" for k, v in mail.items()).encode() + bodies

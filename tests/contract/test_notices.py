@@ -540,7 +540,7 @@ def test_admins_are_told_of_a_disabled_endpoint(mailing: Service, box: Mailbox) 
     for _ in range(2):
         mailing.decide(mailing.comment(site)["id"], "approve")
     mail = box.to(mod)
-    assert "a webhook endpoint was disabled" in mail["Subject"]
+    assert "A webhook endpoint was disabled" in mail["Subject"]
     assert receiver.url in part(mail, "plain")
     assert "410" in part(mail, "plain")
     receiver.close()
