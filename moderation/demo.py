@@ -17,7 +17,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from moderation import public, service
 from moderation.errors import ConfigurationError, Conflict, NotFound
-from moderation.model import Endpoint, Moderator, Policy, Role, Site, Status, Submission
+from moderation.model import Endpoint, Moderator, Role, Site, Status, Submission
+from moderation.policy import Policy
 from moderation.privacy import mask_addresses, new_secret
 from moderation.settings import Settings
 from moderation.store import comments, endpoints, sites

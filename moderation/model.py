@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from moderation.policy import Policy
+
 
 class Status(StrEnum):
     """What a comment is."""
@@ -109,17 +111,6 @@ Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origi
 Locale = Annotated[str, AfterValidator(_locale)]
 
 
-class Policy(Noun):
-    """How a site screens. Everything has a safe default: hold all for a human."""
-
-    mode: Literal["hold_all", "closed"] = "hold_all"
-    rate_limits: bool = True
-    require_author: bool = True
-    require_email: bool = True
-    max_comment_length: int = Field(65_525, ge=1, le=65_525)
-    duplicate_window_seconds: int = Field(3600, ge=0, le=7 * 86_400)
-
-
 class Site(Noun):
     """One website."""
 
@@ -132,6 +123,9 @@ class Site(Noun):
     notify_mode: Literal["each", "digest", "off"] = "digest"
     mail_rejections: bool = False  # tell authors of a rejection, with its reason
     policy: Policy = Policy()
+    checkers: tuple[
+        Literal["akismet", "external"], ...
+    ] = ()  # asked of each comment that waits; set up by their own address
 
 
 class Submission(NamedTuple):

@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 from email_validator import EmailNotValidError, validate_email
 
 from moderation.errors import FieldError, Invalid
-from moderation.model import Policy, Site, Submission
+from moderation.model import Site, Submission
+from moderation.policy import Policy
 
 ALIASES = {
     "author": ("author", "name"),
@@ -25,8 +26,9 @@ ALIASES = {
     "external_id": ("external_id",),
 }
 FIELD_OF = {alias: field for field, aliases in ALIASES.items() for alias in aliases}
+STAMP, IDENTITY = "form_stamp", "identity"  # read at the door: signed by us, and by the site
 # What forms carry besides: WordPress's consent box and button, and ours. Ignored in JSON too.
-IGNORED = frozenset({"wp-comment-cookies-consent", "submit"})
+IGNORED = frozenset({"wp-comment-cookies-consent", "submit", STAMP, IDENTITY})
 
 NAME_MAX, EMAIL_MAX, URL_MAX, THREAD_MAX, TITLE_MAX, EXTERNAL_MAX = 245, 254, 2000, 512, 500, 200
 # C0 and C1 but tab and line feed; line and paragraph separators are line breaks; non-characters and lone surrogates.
@@ -129,13 +131,13 @@ def is_on_site(url: str, site: Site) -> bool:
 class _Reader:
     """Collects errors while fields are read."""
 
-    def __init__(self, fields: Mapping[str, object], *, json: bool) -> None:
+    def __init__(self, fields: Mapping[str, object], *, json: bool, trap: str | None) -> None:
         self.found: dict[str, FieldError] = {}
         self.values = values = dict[str, str]()
         for key, value in fields.items():
             field = FIELD_OF.get(key)
             if field is None:
-                if json and key not in IGNORED and len(self.found) < _ERRORS_MAX:
+                if json and key not in IGNORED and key != trap and len(self.found) < _ERRORS_MAX:
                     self.fail(clean(key)[:60] or "?", "unknown")
                 continue
             earlier = values.get(field)
@@ -187,7 +189,7 @@ def parse(fields: Mapping[str, object], site: Site, *, json: bool, locale: str =
     Raises Invalid with every field error.
     """
     policy: Policy = site.policy
-    read = _Reader(fields, json=json)
+    read = _Reader(fields, json=json, trap=policy.trap_field)
     name = read.take("author", NAME_MAX, required=policy.require_author)
     email = read.take("email", EMAIL_MAX, required=policy.require_email)
     if email and len(email) <= EMAIL_MAX and not is_address(email):

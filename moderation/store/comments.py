@@ -1,18 +1,25 @@
 """Comments: stored in one script call, read by id or page by page."""
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from moderation.addresses import network
 from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from moderation.model import Comment, Site, Status, Submission
 from moderation.privacy import Privacy, mask_address, mask_addresses
 from moderation.store import keys, scripts
 from moderation.store.connection import Store
 
-RATE_INTERVAL_MS, RATE_BURST = 1000, 60  # per address and site: 60 at once, then one a second
+EVENT_OF = {
+    Status.PENDING: "comment.submitted",
+    Status.APPROVED: "comment.approved",
+    Status.SPAM: "comment.spam",
+    Status.REJECTED: "comment.rejected",
+}
 _HEAD = '{"s":"pending","v":1}\n'
 
 
@@ -28,7 +35,7 @@ class StaleSite(Exception):
 
 
 def make_body(
-    privacy: Privacy, site: str, comment_id: str, said: Submission, screening: list[dict[str, str]] | None
+    privacy: Privacy, site: str, comment_id: str, said: Submission, screening: dict[str, Any] | None
 ) -> dict[str, Any]:
     """What never changes. Addresses in name and text are masked here, on the way in; the original is sealed beside them."""
     name, text, title = mask_addresses(said.name), mask_addresses(said.text), mask_addresses(said.thread_title)
@@ -70,9 +77,12 @@ async def submit(
     *,
     address: str,
     idempotency_key: str = "",
-    screening: list[dict[str, str]] | None = None,
+    status: Status = Status.PENDING,
+    screening: dict[str, Any] | None = None,
+    bands: tuple[str, ...] = (),
 ) -> Accepted:
-    """Store one comment in one round trip; returns only after Redis has it on disk.
+    """Store one comment in one round trip; returns only after Redis has it on disk. `status` is what the rules came to, `screening` their
+    trace, `bands` its near-duplicate names where the policy wants them kept.
 
     Raises Conflict (duplicate, idempotency), Invalid (parent), TooMany, StaleSite, Unavailable.
     """
@@ -82,21 +92,20 @@ async def submit(
     comment_id = keys.new_id(partition)
     body = make_body(privacy, site.id, comment_id, said, screening)
     who, thread = body["who"], keys.thread_key(said.thread)
-    parent = said.parent
     duplicate = privacy.keyed_hash("dup", who, said.name, said.thread, said.text)
     content = idempotency_key and privacy.keyed_hash("content", duplicate, said.email, said.url, said.parent)
-    rate = RATE_INTERVAL_MS if policy.rate_limits and address else 0
+    event = EVENT_OF[status]
     arguments = (
         [
             f"{tag}c:{comment_id}",
             f"{tag}site:{site.id}",
-            f"{tag}s:{site.id}:pending",
-            f"{tag}t:{site.id}:{thread}:pending",
+            f"{tag}s:{site.id}:{status}",
+            f"{tag}t:{site.id}:{thread}:{status}",
             f"{tag}a:{who}",
             f"{tag}dup:{duplicate}",
             f"{tag}idem:{privacy.keyed_hash('idem', site.id, idempotency_key) if idempotency_key else ''}",
-            f"{tag}rate:{privacy.keyed_hash('rate', site.id, address) if rate else ''}",
-            f"{tag}subs:{site.id}:comment.submitted",
+            f"{tag}h:{comment_id}",
+            f"{tag}subs:{site.id}:{event}",
             f"{tag}x:{site.id}",
             f"{tag}dg:{site.id}",
             f"{tag}dgs:{site.id}",
@@ -107,14 +116,19 @@ async def submit(
         policy.duplicate_window_seconds,
         content,
         "1" if idempotency_key else "",
-        parent,
-        rate,
-        RATE_BURST,
+        said.parent,
+        _rates(privacy, site, who, thread, address) if policy.rate_limits else "",
+        event,
         tag,
         said.external_id,
         site.id,
         said.thread,
         site.notify_mode if site.notify and site.notify_mode != "off" else "",
+        status,
+        who,
+        _told(said) if status is Status.APPROVED else "",
+        f"{tag}nd:{site.id}:{said_today()}" if bands else "",
+        " ".join(bands),
     )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)
@@ -124,7 +138,7 @@ async def submit(
         reply = await scripts.run(store.pipe, "submit", *arguments)
     match reply[0]:
         case "ok":
-            return Accepted(comment_id, Status.PENDING)
+            return Accepted(comment_id, status)
         case "same":
             return Accepted(reply[1], Status(reply[2]))
         case "site":
@@ -137,6 +151,28 @@ async def submit(
             raise Invalid([FieldError("parent", "not_found", "The comment you reply to is not there (any more).")])
         case _:
             raise TooMany(int(reply[1]))
+
+
+def _told(said: Submission) -> str:
+    """Who gets a mail when the rules publish a comment: its author knows, but may have to confirm the wish to hear of replies."""
+    return "author reply" if said.email and said.notify_replies else "reply"
+
+
+def said_today() -> str:
+    """The day (UTC) that near-duplicates are looked for in."""
+    return time.strftime("%Y%m%d", time.gmtime())
+
+
+def _rates(privacy: Privacy, site: Site, who: str, thread: str, address: str) -> str:
+    """Each pace that this comment is part of: a hash, the ms between two, and how many may come at once."""
+    rates = site.policy.rates
+    wanted = [(rates.address, "address", address), (rates.network, "network", network(address))] if address else []
+    wanted += [(rates.author, "author", who), (rates.thread, "thread", thread), (rates.site, "site", site.id)]
+    return " ".join(
+        f"{privacy.keyed_hash('rate', site.id, kind, subject)} {rate.seconds * 1000 / rate.count:.0f} {rate.count}"
+        for rate, kind, subject in wanted
+        if rate
+    )
 
 
 def parse_value(comment_id: str, value: str, claim: dict[str, Any] | None = None) -> Comment:

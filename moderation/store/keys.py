@@ -22,6 +22,10 @@
 | m:{pNN}:t:<slug>:<thread>:<st>    | zset   | the same for one thread; <thread> is 20 hex of SHA-1    | for ever  | submit, decide, undo  |
 | m:{pNN}:tv:<slug>:<thread>        | string | counter: the approved part of the thread changed        | for ever  | decide, undo, settle  |
 | m:{pNN}:a:<author>                | zset   | comment ids of one author pseudonym                     | for ever  | submit                |
+| m:{pNN}:ok:<slug>                 | hash   | author → approved comments                              | for ever  | submit, decide, undo  |
+| m:{pNN}:no:<slug>                 | hash   | author → rejected and spam comments                     | for ever  | submit, decide, undo  |
+| m:{pNN}:nm:<slug>                 | hash   | one spelling of a regular's name → author               | for ever  | decide                |
+| m:{pNN}:nd:<slug>:<day>           | hash   | near-duplicate name → comment id                        | 2 days    | submit                |
 | m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle        |
 | m:{pNN}:dup:<hash>                | string | comment id                                              | window    | submit                |
 | m:{pNN}:idem:<hash>               | string | comment id, content hash                                | 24 h      | submit                |

@@ -13,7 +13,7 @@ from moderation.privacy import Sealed, new_token, token_hash
 from moderation.store import keys
 from moderation.store.connection import Store
 
-_TOKENS, _USERS = keys.GLOBAL + "tokens", keys.GLOBAL + "users"
+_TOKENS, USERS = keys.GLOBAL + "tokens", keys.GLOBAL + "users"
 SESSION_IDLE_SECONDS = 12 * 3600
 _hasher = PasswordHasher()
 _NOBODY = _hasher.hash("nobody has this password")  # so that an unknown name costs as much as a wrong password
@@ -60,19 +60,19 @@ async def add_user(store: Store, who: Moderator, password: str, email: str = "")
     record = who.model_dump() | {"password": _hasher.hash(password)}
     if email:
         record["email"] = store.privacy.seal(email, f"user:{who.name}")
-    if not await store.pipe.call("HSETNX", _USERS, who.name, to_json(record)):
+    if not await store.pipe.call("HSETNX", USERS, who.name, to_json(record)):
         raise Conflict("There is an account with this name already.", code="exists")
 
 
 async def user_record(store: Store, name: str) -> dict[str, Any] | None:
     """The stored account."""
-    text = await store.pipe.call("HGET", _USERS, name)
+    text = await store.pipe.call("HGET", USERS, name)
     return from_json(text) if text else None
 
 
 async def admin_addresses(store: Store, site: str) -> list[str]:
     """The addresses of a site's admins, as far as they gave one that can be opened."""
-    rows = await store.pipe.call("HGETALL", _USERS)
+    rows = await store.pipe.call("HGETALL", USERS)
     found = []
     for name, text in zip(rows[::2], rows[1::2], strict=True):
         record = from_json(text)

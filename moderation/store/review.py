@@ -8,10 +8,12 @@ from pydantic_core import from_json, to_json
 from moderation.errors import Conflict, NotFound, Unavailable
 from moderation.lifecycle import Transition
 from moderation.model import Comment, Decision
+from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
 from moderation.store.comments import parse_value
 from moderation.store.connection import Store
 
+REGULAR_AFTER = 3  # approved comments; from then on the name is known as this author's
 ONCE_SECONDS = 7 * 86_400  # longer than any link of that kind lives
 
 
@@ -88,6 +90,8 @@ async def decide(store: Store, comment: Comment, wanted: DecisionRequest, leads_
         comment.body["thread"],
         wanted.decision,
         ONCE_SECONDS if wanted.once else 0,
+        name_key(comment.body["name"]),
+        REGULAR_AFTER,
     )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "decide", *arguments)

@@ -10,6 +10,8 @@ from prometheus_client import Counter as PrometheusCounter
 
 from moderation.letters import Letters
 from moderation.model import Site
+from moderation.screening import Rule, active
+from moderation.screening.rulebook import Rulebook, compile_policy
 from moderation.settings import Settings
 from moderation.store import sites
 from moderation.store.connection import Store
@@ -47,6 +49,7 @@ class Context:
     base_url: str = field(init=False)
     own_origin: str = field(init=False)  # of our own pages: the error page posts again
     site_cache: dict[str, tuple[Site, str]] = field(default_factory=dict)
+    rule_cache: dict[str, tuple[str, Rulebook, tuple[Rule, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.proxies = Proxies(self.settings.trusted_proxies)
@@ -62,6 +65,15 @@ class Context:
                 self.site_cache.clear()
             self.site_cache[site_id] = found
         return self.site_cache[site_id]
+
+    def rules(self, site: Site, version: str) -> tuple[Rulebook, tuple[Rule, ...]]:
+        """The site's policy, made ready once per version."""
+        known = self.rule_cache.get(site.id)
+        if known is None or known[0] != version:
+            if len(self.rule_cache) > 1000:
+                self.rule_cache.clear()
+            known = self.rule_cache[site.id] = version, compile_policy(site.policy), active(site.policy)
+        return known[1], known[2]
 
 
 CONTEXT = web.AppKey("CONTEXT", Context)

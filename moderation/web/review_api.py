@@ -8,7 +8,7 @@ from aiohttp import web
 from moderation import lifecycle, public, submission
 from moderation.errors import Forbidden, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Status
-from moderation.screening import HELD
+from moderation.screening import HELD, Verdict
 from moderation.store import comments, outbox, review, sites
 from moderation.store.comments import Page
 from moderation.store.connection import Store
@@ -28,7 +28,6 @@ def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[st
     """The moderators' view of the contract, section 3."""
     text = found.body
     claim = found.claim and {"by": found.claim["by"], "expires_at": public.iso(found.claim["until_ms"])}
-    reasons = text.get("screening") or [{"rule": HELD.rule, "verdict": HELD.verdict, "detail": HELD.detail}]
     return {
         "id": found.id,
         "site": found.site,
@@ -44,9 +43,23 @@ def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[st
         "decided_by": found.head.get("by"),
         "reason": found.head.get("r"),
         "claim": claim,
-        "screening": {"verdict": "hold", "reasons": reasons},
+        "screening": screening_of(text.get("screening")),
         "delivery": {"state": delivery_state},
         "external_id": found.head.get("x") or text.get("external_id"),
+    }
+
+
+_NOTHING_FOUND = Verdict("hold", (HELD,), HELD.rule).trace()
+
+
+def screening_of(trace: dict[str, Any] | None) -> dict[str, Any]:
+    """The trace of a comment: what each rule said, which decided, and how long each took (µs)."""
+    kept = trace or _NOTHING_FOUND
+    return {
+        "verdict": kept["verdict"],
+        "decided_by": kept["by"],
+        "reasons": [{"rule": rule, "verdict": verdict, "detail": detail} for rule, verdict, detail in kept["reasons"]],
+        "rules": [{"rule": rule, "us": us} for rule, us in kept["us"].items()],
     }
 
 

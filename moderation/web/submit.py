@@ -1,17 +1,20 @@
 """The door for comments: JSON and forms, the site's own name for it and WordPress's."""
 
 import asyncio
+import time
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 from aiohttp import hdrs, web
 
-from moderation import submission
+from moderation import stamps, submission
 from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
 from moderation.i18n import translate
 from moderation.model import Site, Status, Submission, created_ms
 from moderation.public import iso
-from moderation.screening import HOLD_ALL, screen
-from moderation.store import comments
+from moderation.screening import HELD, Facts, screen
+from moderation.screening.mode import is_closed
+from moderation.screening.similar import bands
+from moderation.store import comments, past
 from moderation.store.comments import Accepted, StaleSite
 from moderation.submission import is_on_site, origin_of
 from moderation.web import body, pages, problem
@@ -112,26 +115,62 @@ async def _store(
         try:
             _allow_reading(request, site)
             check_origin(request, site, context.own_origin)
-            if site.policy.mode == "closed":
-                raise Forbidden("Comments are closed.", code="closed")
             said = submission.parse(fields, site, json=is_json, locale=locale_of(request, site.locale))
+            facts = _known(context, site, said, fields, address)
+            _refuse_closed(site, said, facts)
         except (Forbidden, Invalid):
             if fresh:
                 raise
             continue  # only a fresh copy of the site may refuse: our own may be old
         await _in_step()
-        verdict = screen(said, site.policy)
-        reasons = None
-        if verdict != HOLD_ALL:  # the default needs no room in Redis
-            reasons = [{"rule": r.rule, "verdict": r.verdict, "detail": r.detail} for r in verdict.reasons]
+        policy = site.policy
+        names = bands(said.text) if policy.near_duplicates else ()
+        if policy.asks_past:
+            facts = await past.learn_of(context.store, site, said, names, facts)
+            _refuse_closed(site, said, facts)
+        book, rules = context.rules(site, version)
+        verdict = screen(said, facts, book, rules)
+        trace = None if verdict.reasons == _NOTHING_FOUND else verdict.trace()  # the usual case takes no room in Redis
         try:
             accepted = await comments.submit(
-                context.store, site, version, said, address=address, idempotency_key=key, screening=reasons
+                context.store,
+                site,
+                version,
+                said,
+                address=address,
+                idempotency_key=key,
+                status=Status(verdict.status),
+                screening=trace,
+                bands=names,
             )
         except StaleSite:
             continue
         return accepted, said, site
     raise ModerationError("The site changed too often just now.")
+
+
+_NOTHING_FOUND = (HELD,)
+
+
+def _known(context: Context, site: Site, said: Submission, fields: dict[str, object], address: str) -> Facts:
+    """What the door knows beside the comment. Signatures are looked at here: rules are pure."""
+    policy, privacy, at = site.policy, context.store.privacy, time.time()
+    author = privacy.author_id(site.id, said.email, said.name)
+    stamp = fields.get(submission.STAMP)
+    signed = fields.get(submission.IDENTITY)
+    return Facts(
+        at=at,
+        author=author,
+        address=address,
+        trap=bool(policy.trap_field and fields.get(policy.trap_field)),
+        fill_seconds=stamps.age(privacy, site.id, str(stamp), at) if stamp and policy.form_stamp != "off" else None,
+        identified=bool(signed and stamps.identity_is_right(privacy, site.id, said.email, str(signed), at)),
+    )
+
+
+def _refuse_closed(site: Site, said: Submission, facts: Facts) -> None:
+    if is_closed(site.policy, said.thread, facts):
+        raise Forbidden("Comments are closed.", code="closed")
 
 
 def _wants_html(request: web.Request, kind: str) -> bool:

@@ -2,6 +2,7 @@
 -- KEYS  1 comment  2 claims:<site>  3 claimed:<site>  4 h:<id>  5 audit:<site>  6 subs:<site>:<event>  7 once:<link>
 -- ARGV  1 id  2 new status  3 event type  4 expected version or ''  5 by  6 force? ('1')  7 reason  8 note  9 undo ms
 --       10 tag  11 event id  12 mail targets, spaces between  13 site  14 thread  15 decision  16 seconds to remember the link used (0: none was)
+--       17 one spelling of the author's name  18 approved comments that make a regular of an author
 -- Reply {'ok', value} | {'same', value} | {'missing'} | {'stale', value} | {'claimed', by, until} | {'used', value}
 -- @include comment
 -- @include outbox
@@ -48,7 +49,9 @@ local made = outbox(tag, { id = ARGV[11], json = event, site = site, thread = th
 if undo_ms > 0 then head.u = { til = at + undo_ms, before = before, ev = ARGV[11], dl = table.concat(made, ' ') } end
 local after = join(head, body)
 redis.call('SET', KEYS[1], after)
-move(tag, site, thread, id, from, status)
+local who = author(body)
+local standing = move(tag, site, thread, id, from, status, who)
+if status == 'approved' and ARGV[17] ~= '' and standing >= tonumber(ARGV[18]) then redis.call('HSETNX', tag .. 'nm:' .. site, ARGV[17], who) end
 redis.call('RPUSH', KEYS[4], cjson.encode({ at = head.at, by = by, decision = ARGV[15], from = from, to = status, version = head.v,
   reason = head.r, note = ARGV[8] ~= '' and ARGV[8] or nil }))
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.' .. ARGV[15], 'comment', id, 'detail', ARGV[7])

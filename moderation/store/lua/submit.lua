@@ -1,9 +1,10 @@
 -- Store one comment. Everything is checked first and written last: a script is atomic, but nothing rolls it back.
--- KEYS  1 comment  2 site  3 s:<site>:pending  4 t:<site>:<thread>:pending  5 author  6 dup  7 idem  8 rate
---       9 subs:<site>:comment.submitted  10 x:<site>  11 dg:<site>  12 dgs:<site>
+-- KEYS  1 comment  2 site  3 s:<site>:<status>  4 t:<site>:<thread>:<status>  5 author  6 dup  7 idem  8 h:<id>
+--       9 subs:<site>:<event type>  10 x:<site>  11 dg:<site>  12 dgs:<site>
 -- ARGV  1 id  2 value  3 site version  4 duplicate window s (0 = off)  5 content hash  6 idempotent? ('1')  7 parent id or external id
---       8 rate interval ms (0 = off)  9 rate burst  10 tag  11 external id  12 site  13 thread
---       14 how moderators are told: 'each', 'digest' or ''
+--       8 rates: "<hash> <interval ms> <burst> …" or ''  9 event type  10 tag  11 external id  12 site  13 thread
+--       14 how moderators are told: 'each', 'digest' or ''  15 status, by the rules  16 author  17 mail targets of a decided comment, spaces between
+--       18 near-duplicate key or ''  19 its fields, spaces between
 -- Reply {'ok'} | {'same', id, status} | {'conflict'} | {'site'} | {'duplicate', id} | {'parent'} | {'slow', seconds}
 -- @include comment
 -- @include outbox
@@ -35,19 +36,30 @@ if parent ~= '' then
   local said = cjson.decode(body)
   if head.s ~= 'approved' or said.site ~= site or said.thread ~= ARGV[13] then return { 'parent' } end
 end
-local interval = tonumber(ARGV[8])
-if interval > 0 then -- GCRA: one timestamp says how far ahead of its pace a sender is
+local paces = {}
+if ARGV[8] ~= '' then -- GCRA: one timestamp says how far ahead of its pace a sender is; all are asked before one is moved
   local at = now()
-  local arrival = math.max(tonumber(redis.call('GET', KEYS[8]) or 0), at)
-  local ahead = arrival - at
-  local allowed = (tonumber(ARGV[9]) - 1) * interval
-  if ahead > allowed then return { 'slow', math.ceil((ahead - allowed) / 1000) } end
-  redis.call('SET', KEYS[8], string.format('%.0f', arrival + interval), 'PX', math.ceil(ahead + interval))
+  for name, interval, burst in string.gmatch(ARGV[8], '(%S+) (%S+) (%S+)') do
+    interval = tonumber(interval)
+    local key = tag .. 'rate:' .. name
+    local arrival = math.max(tonumber(redis.call('GET', key) or 0), at)
+    local ahead = arrival - at
+    local allowed = (tonumber(burst) - 1) * interval
+    if ahead > allowed then return { 'slow', math.ceil((ahead - allowed) / 1000) } end
+    paces[#paces + 1] = { key, string.format('%.0f', arrival + interval), math.ceil(ahead + interval) }
+  end
 end
+for _, pace in ipairs(paces) do redis.call('SET', pace[1], pace[2], 'PX', pace[3]) end
 local value = ARGV[2]
-if parent ~= '' then -- the parent's real id goes into the head: the body came before we knew it
+local status, decided = ARGV[15], ARGV[15] ~= 'pending'
+local decided_at = decided and iso(now())
+if parent ~= '' or decided then -- the parent's real id goes into the head: the body came before we knew it
   local head, body = split(value)
-  head.p = parent
+  if parent ~= '' then head.p = parent end
+  if decided then
+    head.s, head.by, head.at, head.q = status, 'rules', decided_at, 1
+    if status == 'approved' then head.ap = decided_at end
+  end
   value = join(head, body)
 end
 redis.call('SET', KEYS[1], value)
@@ -57,15 +69,29 @@ redis.call('ZADD', KEYS[5], 0, id)
 if window > 0 then redis.call('SET', KEYS[6], id, 'EX', window) end
 if ARGV[6] == '1' then redis.call('SET', KEYS[7], id .. ' ' .. ARGV[5], 'EX', 86400) end
 if ARGV[11] ~= '' then redis.call('HSETNX', KEYS[10], ARGV[11], id) end
-local each = ARGV[14] == 'each'
-if each or redis.call('EXISTS', KEYS[9]) == 1 then
+if ARGV[18] ~= '' then
+  for field in string.gmatch(ARGV[19], '%S+') do redis.call('HSETNX', ARGV[18], field, id) end
+  redis.call('EXPIRE', ARGV[18], 2 * 86400)
+end
+if decided then
+  tally(tag, site, ARGV[16], status, 1)
+  if status == 'approved' then redis.call('INCR', tag .. 'tv:' .. site .. ':' .. string.sub(redis.sha1hex(ARGV[13]), 1, 20)) end
+  redis.call('RPUSH', KEYS[8], cjson.encode({ at = decided_at, by = 'rules', decision = status, to = status, version = 1 }))
+end
+local each = ARGV[14] == 'each' and not decided
+local mails = {}
+if each then mails[1] = 'moderators' end
+for target in string.gmatch(ARGV[17], '%S+') do
+  if target ~= 'reply' or parent ~= '' then mails[#mails + 1] = target end -- whether a reply's parent wants it is asked when it is sent
+end
+if #mails > 0 or redis.call('EXISTS', KEYS[9]) == 1 then
   local at = now()
   local event_id = derive(id, 0)
-  local event = cjson.encode({ id = event_id, type = 'comment.submitted', at = iso(at), site = site, comment = id, status = 'pending', sequence = 0 })
-  outbox(tag, { id = event_id, json = event, site = site, thread = ARGV[13], comment = id, due = at, subscribers = KEYS[9],
-    mails = each and { 'moderators' } or {} })
+  local event = cjson.encode({ id = event_id, type = ARGV[9], at = iso(at), site = site, comment = id, status = status, sequence = decided and 1 or 0,
+    by = decided and 'rules' or nil })
+  outbox(tag, { id = event_id, json = event, site = site, thread = ARGV[13], comment = id, due = at, subscribers = KEYS[9], mails = mails })
 end
-if ARGV[14] == 'digest' and redis.call('RPUSH', KEYS[11], id) == 1 then -- the first that is not told yet has a digest sent
+if ARGV[14] == 'digest' and not decided and redis.call('RPUSH', KEYS[11], id) == 1 then -- the first that is not told yet has a digest sent
   local at = now()
   local event_id = derive(id, 254)
   redis.call('SET', tag .. 'ev:' .. event_id, cjson.encode({ id = event_id, type = 'digest', at = iso(at), site = site }), 'EX', KEEP_SECONDS)

@@ -27,7 +27,7 @@ if undone == 'approved' then head.ap = nil end
 head.u, head.v = nil, head.v + 1
 local after = join(head, body)
 redis.call('SET', KEYS[1], after)
-move(tag, site, ARGV[5], id, undone, head.s)
+move(tag, site, ARGV[5], id, undone, head.s, author(body))
 redis.call('RPUSH', KEYS[2], cjson.encode({ at = iso(at), by = by, decision = 'undo', from = undone, to = head.s, version = head.v }))
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.undo', 'comment', id, 'detail', undone)
 return { 'ok', after }

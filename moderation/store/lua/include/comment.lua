@@ -23,8 +23,16 @@ local function iso(ms)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, doy - math.floor((153 * mp + 2) / 5) + 1,
     math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
 end
--- move(tag, site, thread, id, from, to): the indexes of a comment follow its status; a change of what is public is counted.
-local function move(tag, site, thread, id, from, to)
+-- tally(tag, site, who, status, by): how many comments of an author stand approved or refused; says how many then.
+local function tally(tag, site, who, status, by)
+  if not who or status == 'pending' then return 0 end
+  return redis.call('HINCRBY', tag .. (status == 'approved' and 'ok:' or 'no:') .. site, who, by)
+end
+-- author(body) → the pseudonym; in JSON no text can look like this, its quotes are escaped
+local function author(body) return string.match(body, '"who":"(%x+)"') end
+-- move(tag, site, thread, id, from, to, who): the indexes of a comment follow its status; a change of what is public is counted.
+local function move(tag, site, thread, id, from, to, who)
+  tally(tag, site, who, from, -1)
   local thread_key = string.sub(redis.sha1hex(thread), 1, 20)
   local of_thread = tag .. 't:' .. site .. ':' .. thread_key .. ':'
   redis.call('ZREM', tag .. 's:' .. site .. ':' .. from, id)
@@ -32,4 +40,5 @@ local function move(tag, site, thread, id, from, to)
   redis.call('ZREM', of_thread .. from, id)
   redis.call('ZADD', of_thread .. to, 0, id)
   if from == 'approved' or to == 'approved' then redis.call('INCR', tag .. 'tv:' .. site .. ':' .. thread_key) end
+  return tally(tag, site, who, to, 1)
 end
