@@ -69,9 +69,9 @@ def screen(said: Submission, facts: Facts, book: Rulebook, rules: tuple[Rule, ..
         try:
             reason = rule(said, facts, book)
         except Exception as error:
-            reason = Reason(getattr(rule, "__name__", "rule"), "hold", f"failed: {type(error).__name__}")
+            reason = Reason(rule.__name__, "hold", f"failed: {type(error).__name__}")
         ended = perf_counter_ns()
-        micros.append((getattr(rule, "__name__", "rule"), (ended - started) // 1000))
+        micros.append((rule.__name__, (ended - started) // 1000))
         started = ended
         if reason is not None:
             reasons.append(reason)

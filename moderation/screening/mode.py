@@ -22,7 +22,10 @@ def is_closed(policy: Policy, thread: str, facts: Facts) -> bool:
 
 def site_mode(said: Submission, facts: Facts, book: Rulebook) -> Reason | None:
     """Hold, or publish, or publish for those who have earned it. `closed` is refused at the door; here it would hold."""
-    mode = book.policy.mode_of(said.thread)
+    policy = book.policy
+    mode = policy.mode_of(said.thread) if policy.threads else policy.mode
+    if mode == "hold_all":
+        return HELD
     if mode == "publish_unless_flagged":
         return Reason("site_mode", "publish", mode)
     if mode != "trust":

@@ -81,6 +81,8 @@ class Rulebook:
     allow: People = People()
     disposable: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    asks_past: bool = False
+    closes: bool = False  # whether any thread may be closed
 
 
 def compile_policy(policy: Policy) -> Rulebook:
@@ -93,6 +95,8 @@ def compile_policy(policy: Policy) -> Rulebook:
         allow=People.of(policy.allow),
         disposable=frozenset(one.lower() for one in policy.disposable_domains),
         names=frozenset(filter(None, map(name_key, policy.names))),
+        asks_past=policy.asks_past,
+        closes=policy.mode == "closed" or bool(policy.threads) or policy.close_after_days is not None,
     )
 
 

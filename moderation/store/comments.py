@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 from moderation.addresses import network
 from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from moderation.model import Comment, Site, Status, Submission
+from moderation.policy import Rate
 from moderation.privacy import Privacy, mask_address, mask_addresses
 from moderation.store import keys, scripts
 from moderation.store.connection import Store
@@ -35,7 +36,7 @@ class StaleSite(Exception):
 
 
 def make_body(
-    privacy: Privacy, site: str, comment_id: str, said: Submission, screening: dict[str, Any] | None
+    privacy: Privacy, site: str, comment_id: str, said: Submission, screening: dict[str, Any] | None, author: str = ""
 ) -> dict[str, Any]:
     """What never changes. Addresses in name and text are masked here, on the way in; the original is sealed beside them."""
     name, text, title = mask_addresses(said.name), mask_addresses(said.text), mask_addresses(said.thread_title)
@@ -44,7 +45,7 @@ def make_body(
         "thread": said.thread,
         "name": name,
         "text": text,
-        "who": privacy.author_id(site, said.email, said.name),
+        "who": author or privacy.author_id(site, said.email, said.name),
         "locale": said.locale,
     }
     if said.email:
@@ -76,12 +77,13 @@ async def submit(
     said: Submission,
     *,
     address: str,
+    author: str = "",
     idempotency_key: str = "",
     status: Status = Status.PENDING,
     screening: dict[str, Any] | None = None,
     bands: tuple[str, ...] = (),
 ) -> Accepted:
-    """Store one comment in one round trip; returns only after Redis has it on disk. `status` is what the rules came to, `screening` their
+    """Store one comment in one round trip; returns only after Redis has it on disk. `author` is the pseudonym where it is known, `status` is what the rules came to, `screening` their
     trace, `bands` its near-duplicate names where the policy wants them kept.
 
     Raises Conflict (duplicate, idempotency), Invalid (parent), TooMany, StaleSite, Unavailable.
@@ -90,7 +92,7 @@ async def submit(
     partition = keys.site_partition(site.id, store.partitions)
     tag = keys.tag(partition)
     comment_id = keys.new_id(partition)
-    body = make_body(privacy, site.id, comment_id, said, screening)
+    body = make_body(privacy, site.id, comment_id, said, screening, author)
     who, thread = body["who"], keys.thread_key(said.thread)
     duplicate = privacy.keyed_hash("dup", who, said.name, said.thread, said.text)
     content = idempotency_key and privacy.keyed_hash("content", duplicate, said.email, said.url, said.parent)
@@ -166,12 +168,23 @@ def said_today() -> str:
 def _rates(privacy: Privacy, site: Site, who: str, thread: str, address: str) -> str:
     """Each pace that this comment is part of: a hash, the ms between two, and how many may come at once."""
     rates = site.policy.rates
-    wanted = [(rates.address, "address", address), (rates.network, "network", network(address))] if address else []
-    wanted += [(rates.author, "author", who), (rates.thread, "thread", thread), (rates.site, "site", site.id)]
+    wanted: list[tuple[Rate, str, str]] = []
+    if address and rates.address:
+        wanted.append((rates.address, "address", address))
+    if address and rates.network:
+        wanted.append((rates.network, "network", network(address)))
+    for rate, kind, subject in (
+        (rates.author, "author", who),
+        (rates.thread, "thread", thread),
+        (rates.site, "site", ""),
+    ):
+        if rate:
+            wanted.append((rate, kind, subject))
     return " ".join(
-        f"{privacy.keyed_hash('rate', site.id, kind, subject)} {rate.seconds * 1000 / rate.count:.0f} {rate.count}"
-        for rate, kind, subject in wanted
-        if rate
+        [
+            f"{privacy.keyed_hash('rate', site.id, kind, subject)} {rate.seconds * 1000 // rate.count or 1} {rate.count}"
+            for rate, kind, subject in wanted
+        ]
     )
 
 

@@ -116,19 +116,20 @@ async def _store(
             _allow_reading(request, site)
             check_origin(request, site, context.own_origin)
             said = submission.parse(fields, site, json=is_json, locale=locale_of(request, site.locale))
+            book, rules = context.rules(site, version)
             facts = _known(context, site, said, fields, address)
-            _refuse_closed(site, said, facts)
+            if book.closes:
+                _refuse_closed(site, said, facts)
         except (Forbidden, Invalid):
             if fresh:
                 raise
             continue  # only a fresh copy of the site may refuse: our own may be old
         await _in_step()
-        policy = site.policy
-        names = bands(said.text) if policy.near_duplicates else ()
-        if policy.asks_past:
+        names: tuple[str, ...] = ()
+        if book.asks_past:
+            names = bands(said.text) if site.policy.near_duplicates else ()
             facts = await past.learn_of(context.store, site, said, names, facts)
             _refuse_closed(site, said, facts)
-        book, rules = context.rules(site, version)
         verdict = screen(said, facts, book, rules)
         trace = None if verdict.reasons == _NOTHING_FOUND else verdict.trace()  # the usual case takes no room in Redis
         try:
@@ -137,6 +138,7 @@ async def _store(
                 site,
                 version,
                 said,
+                author=facts.author,
                 address=address,
                 idempotency_key=key,
                 status=Status(verdict.status),
@@ -155,17 +157,15 @@ _NOTHING_FOUND = (HELD,)
 def _known(context: Context, site: Site, said: Submission, fields: dict[str, object], address: str) -> Facts:
     """What the door knows beside the comment. Signatures are looked at here: rules are pure."""
     policy, privacy, at = site.policy, context.store.privacy, time.time()
-    author = privacy.author_id(site.id, said.email, said.name)
-    stamp = fields.get(submission.STAMP)
-    signed = fields.get(submission.IDENTITY)
-    return Facts(
-        at=at,
-        author=author,
-        address=address,
-        trap=bool(policy.trap_field and fields.get(policy.trap_field)),
-        fill_seconds=stamps.age(privacy, site.id, str(stamp), at) if stamp and policy.form_stamp != "off" else None,
-        identified=bool(signed and stamps.identity_is_right(privacy, site.id, said.email, str(signed), at)),
-    )
+    facts = Facts(at, privacy.author_id(site.id, said.email, said.name), address)
+    stamp, signed = fields.get(submission.STAMP), fields.get(submission.IDENTITY)
+    if policy.trap_field and fields.get(policy.trap_field):
+        facts = facts._replace(trap=True)
+    if stamp and policy.form_stamp != "off":
+        facts = facts._replace(fill_seconds=stamps.age(privacy, site.id, str(stamp), at))
+    if signed and stamps.identity_is_right(privacy, site.id, said.email, str(signed), at):
+        facts = facts._replace(identified=True)
+    return facts
 
 
 def _refuse_closed(site: Site, said: Submission, facts: Facts) -> None:
