@@ -81,7 +81,7 @@ def screen(said: Submission, facts: Facts, book: Rulebook, rules: tuple[Rule, ..
     decides = max(counted, key=lambda reason: SEVERITY[reason.verdict], default=HELD)
     if decides.verdict == "publish":  # nothing publishes but the site's mode, which speaks last
         decides = counted[-1] if counted[-1].rule == "site_mode" else HELD
-    return Verdict(decides.verdict, tuple(reasons), decides.rule, tuple(micros))
+    return Verdict(decides.verdict, tuple(reasons), decides.rule, tuple(micros), facts.risk)
 
 
 __all__ = ["HELD", "RULES", "Facts", "Reason", "Rule", "Verdict", "active", "screen"]

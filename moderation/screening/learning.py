@@ -6,18 +6,18 @@ Pure: weights in, risk out. The store keeps the weights and takes the steps, eac
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from zlib import crc32
 
 from moderation.screening.folding import fold
 
 BUCKETS = 1 << 16
-RATE = 1.6  # of a step; features are normalised, so one lesson moves a text's log-odds by about this much
-_BIAS = 0
+RATE = 2.5  # of a step; features are normalised, so one lesson moves a text's log-odds by about this much
+BIAS = 0
 _WORD = re.compile(r"[^\W_]+")
 _URL = re.compile(r"https?://([^\s/?#]+)")
 _WORDS_MAX, _FEATURES_MAX = 80, 260
-_TOP = 3
+_TOP, _READABLE = 3, "wphndl"
 
 
 def _names(name: str, text: str, url: str, email_domain: str) -> list[str]:
@@ -37,25 +37,31 @@ def _names(name: str, text: str, url: str, email_domain: str) -> list[str]:
 
 def features(name: str, text: str, url: str, email_domain: str) -> list[int]:
     """Indexes of the weights that a comment asks for, each once. 0 is the bias and is not among them."""
-    return sorted({crc32(one.encode()) % (BUCKETS - 1) + 1 for one in _names(name, text, url, email_domain)})
+    return sorted({_index(one) for one in _names(name, text, url, email_domain)})
 
 
-def risk(weights: Sequence[float], found: list[int]) -> float:
-    """The probability that a moderator would not publish it; 0.5 for who knows nothing."""
+def _index(name: str) -> int:
+    return crc32(name.encode()) % (BUCKETS - 1) + 1
+
+
+def risk(weights: Mapping[int, float], found: list[int]) -> float:
+    """The probability that a moderator would not publish it; 0.5 for who knows nothing. `weights` holds the bias under 0."""
     if not found:
         return 0.5
-    total = sum([weights[index] for index in found])
-    return _sigmoid(weights[_BIAS] + total / math.sqrt(len(found)))
+    total = sum([weights.get(index, 0.0) for index in found])
+    return _sigmoid(weights.get(BIAS, 0.0) + total / math.sqrt(len(found)))
 
 
 def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
-def top(weights: Sequence[float], name: str, text: str, url: str, email_domain: str) -> tuple[str, ...]:
+def top(weights: Mapping[int, float], name: str, text: str, url: str, email_domain: str) -> tuple[str, ...]:
     """What speaks most for a risk, as words a moderator can read."""
-    scored = {one: weights[crc32(one.encode()) % (BUCKETS - 1) + 1] for one in _names(name, text, url, email_domain)}
-    best = sorted((-weight, one) for one, weight in scored.items() if weight > 0 and one[0] in "wphndl")[:_TOP]
+    scored = {
+        one: weights.get(_index(one), 0.0) for one in _names(name, text, url, email_domain) if one[0] in _READABLE
+    }
+    best = sorted((-weight, one) for one, weight in scored.items() if weight > 0)[:_TOP]
     return tuple(_readable(one) for _, one in best)
 
 

@@ -43,6 +43,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     decided_by: str = ""
     micros: tuple[tuple[str, int], ...] = field(default=())
+    risk: float | None = None
 
     @property
     def status(self) -> str:
@@ -51,7 +52,8 @@ class Verdict:
 
     def trace(self) -> dict[str, Any]:
         """As it is kept beside the comment."""
-        return {
+        kept = {} if self.risk is None else {"risk": round(self.risk, 4)}
+        return kept | {
             "verdict": self.verdict,
             "by": self.decided_by,
             "reasons": [list(reason) for reason in self.reasons],

@@ -26,6 +26,8 @@
 | m:{pNN}:no:<slug>                 | hash   | author → rejected and spam comments                     | for ever  | submit, decide, undo  |
 | m:{pNN}:nm:<slug>                 | hash   | one spelling of a regular's name → author               | for ever  | decide                |
 | m:{pNN}:nd:<slug>:<day>           | hash   | near-duplicate name → comment id                        | 2 days    | submit                |
+| m:{pNN}:lw:<slug>                 | hash   | feature → weight of the learned risk                    | for ever  | learn                 |
+| m:{pNN}:ln:<comment id>           | string | the step that a comment's lesson took                   | 90 days   | learn                 |
 | m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle        |
 | m:{pNN}:dup:<hash>                | string | comment id                                              | window    | submit                |
 | m:{pNN}:idem:<hash>               | string | comment id, content hash                                | 24 h      | submit                |

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from moderation.model import Site, Status, Submission, created_ms
+from moderation.screening import learning
 from moderation.screening.folding import name_key
 from moderation.screening.outcome import Facts
 from moderation.store import keys
@@ -27,9 +28,18 @@ async def learn_of(store: Store, site: Site, said: Submission, bands: tuple[str,
         *[("ZRANGE", f"{tag}t:{site.id}:{thread}:{status}", 0, 0) for status in Status],
         *[("HMGET", f"{tag}nd:{site.id}:{day}", *bands) for day in (said_today(), yesterday) if bands],
     ]
+    domain = said.email.rpartition("@")[2].lower()
+    found = learning.features(said.name, said.text, said.url, domain) if policy.learning else []
+    if found:
+        commands.append(("HMGET", f"{tag}lw:{site.id}", learning.BIAS, *found))
     approved, refused, confirmed, owner, moderators, *rest = await store.pipe.call_many(commands)
+    risk, words = None, tuple[str, ...]()
+    if found:
+        weights = {i: float(w) for i, w in zip([learning.BIAS, *found], rest.pop(), strict=True) if w}
+        risk = learning.risk(weights, found)
+        words = learning.top(weights, said.name, said.text, said.url, domain) if risk >= policy.hold_above else ()
     firsts = [created_ms(ids[0]) for ids in rest[: len(Status)] if ids]
-    alike = next((comment for found in rest[len(Status) :] for comment in found if comment), "")
+    alike = next((comment for names in rest[len(Status) :] for comment in names if comment), "")
     return known._replace(
         approved=int(approved or 0),
         refused=int(refused or 0),
@@ -38,4 +48,6 @@ async def learn_of(store: Store, site: Site, said: Submission, bands: tuple[str,
         moderators=tuple(moderators or ()),
         thread_first_ms=min(firsts, default=0),
         alike=alike,
+        risk=risk,
+        risk_words=words,
     )

@@ -93,6 +93,8 @@ async def remove(store: Store, site_id: str) -> None:
         f"{tag}ok:{site_id}",
         f"{tag}no:{site_id}",
         f"{tag}nm:{site_id}",
+        f"{tag}lw:{site_id}",
+        f"{tag}ck:{site_id}",
         f"{tag}dg:{site_id}",
         f"{tag}dgs:{site_id}",
         *[f"{tag}subs:{site_id}:{event}" for event in EVENTS],

@@ -1,5 +1,6 @@
 """The review API: list, one comment, claim, release, decide, undo."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ from moderation import lifecycle, public, submission
 from moderation.errors import Forbidden, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Status
 from moderation.screening import HELD, Verdict
-from moderation.store import comments, outbox, review, sites
+from moderation.store import comments, lessons, outbox, review, sites
 from moderation.store.comments import Page
 from moderation.store.connection import Store
 from moderation.store.review import DecisionRequest
@@ -60,6 +61,7 @@ def screening_of(trace: dict[str, Any] | None) -> dict[str, Any]:
         "decided_by": kept["by"],
         "reasons": [{"rule": rule, "verdict": verdict, "detail": detail} for rule, verdict, detail in kept["reasons"]],
         "rules": [{"rule": rule, "us": us} for rule, us in kept["us"].items()],
+        "risk": kept.get("risk"),
     }
 
 
@@ -112,14 +114,29 @@ async def find(store: Store, names: list[str], query: CommentQuery) -> Page:
         part = await _find_in(store, name, query)
         merged += part.items
         total += part.total
+    if query.sort == "risk":
+        return Page(_riskiest(merged, query), total)
     merged.sort(key=lambda comment: comment.id, reverse=query.sort == "newest")
     return Page(merged[: query.limit + 1], total)
+
+
+def _riskiest(found: list[Comment], query: CommentQuery) -> list[Comment]:
+    """Highest risk first, the older first among equals; from where the cursor's comment stands."""
+    found.sort(key=lambda comment: (-_risk(comment), comment.id))
+    if query.cursor:
+        at = next((index for index, comment in enumerate(found) if comment.id == query.cursor), None)
+        found = found[at + 1 :] if at is not None else []
+    return found[: query.limit + 1]
+
+
+def _risk(comment: Comment) -> float:
+    return float((comment.body.get("screening") or {}).get("risk") or 0.0)
 
 
 async def _find_in(store: Store, site: str, query: CommentQuery) -> Page:
     newest, cursor = query.sort == "newest", query.cursor or ""
     statuses = [query.status] if query.status else list(Status)
-    if not query.q and not query.author:
+    if not query.q and not query.author and query.sort != "risk":
         return await comments.page(
             store, site, statuses, thread=query.thread or "", cursor=cursor, newest=newest, limit=query.limit + 1
         )
@@ -148,7 +165,7 @@ async def _find_in(store: Store, site: str, query: CommentQuery) -> Page:
                 continue
             total += 1
             after = not cursor or (comment.id < cursor if newest else comment.id > cursor)
-            if after and len(matching) <= query.limit:
+            if query.sort == "risk" or (after and len(matching) <= query.limit):
                 matching.append(comment)
         seen += len(part.items)
         if len(part.items) < _SCAN_PAGE:
@@ -239,7 +256,15 @@ async def carry_out(
         await _told(context, found, leads_to.status),
     )
     context.metrics.decisions.labels(asked.decision.value).inc()
+    await _learn(context, decided)
     return decided
+
+
+async def _learn(context: Context, comment: Comment) -> None:
+    """A lesson is no part of the decision: what can't be learned now is not."""
+    with contextlib.suppress(ModerationError):
+        if (await context.site(comment.site, fresh=True))[0].policy.learning:
+            await lessons.teach(context.store, comment)
 
 
 async def decide(request: web.Request) -> web.Response:
@@ -278,6 +303,7 @@ async def undo(request: web.Request) -> web.Response:
     """Take a decision back while its deliveries are held."""
     context, moderator, found = await load_for(request, Role.MODERATOR)
     undone = await review.undo(context.store, found, moderator.name)
+    await _learn(context, undone)
     return json((await _rendered(context.store, [undone]))[0])
 
 

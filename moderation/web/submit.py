@@ -131,7 +131,9 @@ async def _store(
             facts = await past.learn_of(context.store, site, said, names, facts)
             _refuse_closed(site, said, facts)
         verdict = screen(said, facts, book, rules)
-        trace = None if verdict.reasons == _NOTHING_FOUND else verdict.trace()  # the usual case takes no room in Redis
+        trace = (
+            None if verdict.reasons == _NOTHING_FOUND and facts.risk is None else verdict.trace()
+        )  # the usual case takes no room in Redis
         try:
             accepted = await comments.submit(
                 context.store,
