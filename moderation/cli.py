@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json
 import secrets
 import sys
 from collections.abc import Coroutine
@@ -14,11 +15,13 @@ from pydantic import ValidationError
 from moderation import demo as demo_room
 from moderation import letters, log, service
 from moderation import listen as listener
-from moderation.errors import ConfigurationError, Conflict, ModerationError, Unavailable
+from moderation.errors import ConfigurationError, Conflict, ModerationError, NotFound, Unavailable
 from moderation.model import Moderator, Role, Site
+from moderation.policy import Policy
+from moderation.screening.rulebook import problems
 from moderation.settings import Settings, load
-from moderation.store import people, sites
-from moderation.store.connection import durability_problems
+from moderation.store import people, sites, trial
+from moderation.store.connection import Store, durability_problems
 from moderation.submission import is_address
 
 app = typer.Typer(
@@ -27,11 +30,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-site_app, user_app, token_app, mail_app = (typer.Typer(no_args_is_help=True) for _ in range(4))
+site_app, user_app, token_app, mail_app, rules_app = (typer.Typer(no_args_is_help=True) for _ in range(5))
 app.add_typer(site_app, name="site", help="Websites.")
 app.add_typer(user_app, name="user", help="Moderators who sign in at the desk.")
 app.add_typer(token_app, name="token", help="Bearer tokens for the API.")
 app.add_typer(mail_app, name="mail", help="Templates of mails.")
+app.add_typer(rules_app, name="rules", help="Screening.")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (MODERATION_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (MODERATION_PORT).")]
@@ -294,6 +298,59 @@ def token_add(
     _run(work())
 
 
+@rules_app.command("try")
+def rules_try(
+    site_id: Annotated[str, typer.Argument(metavar="SITE")],
+    policy: Annotated[Path, typer.Argument(help="JSON file with the fields of the policy that change.")],
+    limit: Annotated[int, typer.Option(help="Look at so many comments at most, the newest first.")] = 100_000,
+    data: Data = None,
+) -> None:
+    """What a changed policy would have done with past comments. Changes nothing."""
+    settings = _settings(data_dir=data)
+    try:
+        changes = json.loads(policy.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([f"{policy}: {error}"]) from None
+
+    async def work() -> None:
+        async with service.store_of(settings) as store:
+            site, _ = await sites.load(store, site_id)
+            merged = json.dumps(site.policy.model_dump(mode="json") | changes)
+            wanted = site.model_copy(update={"policy": Policy.model_validate_json(merged)})
+            wrong = problems(wanted.policy)
+            if wrong:
+                raise ConfigurationError([f"{field}: {problem}" for field, problem in wrong])
+            _print_trial(await _try(store, wanted, limit))
+
+    _run(work())
+
+
+async def _try(store: Store, site: Site, limit: int) -> trial.Trial:
+    found, cursor = trial.Trial(), ""
+    with typer.progressbar(length=1, label="comments", file=sys.stderr) as bar:
+        at: str | None = cursor
+        while at is not None and found.looked_at < limit:
+            before = found.looked_at
+            at = await trial.step(store, site, found, at)
+            bar.length = max(1, min(found.total, limit))
+            bar.update(found.looked_at - before)
+    return found
+
+
+def _print_trial(found: trial.Trial) -> None:
+    summary = found.summary()
+    print(f"{summary['looked_at']} of {summary['total']} comments")
+    for row in summary["outcomes"]:
+        print(f"  {row['is']:>9} → {row['would_be']:<9} {row['comments']:>7}")
+    print(
+        f"wrongly hidden {summary['wrongly_hidden']}, wrongly published {summary['wrongly_published']}, left to humans {summary['left_to_humans']}"
+    )
+    print("not replayed: " + ", ".join(summary["not_replayed"]))
+    for change in summary["changes"][:20]:
+        why = next((r["detail"] for r in change["reasons"] if r["rule"] == change["decided_by"]), "")
+        print(f"  {change['id']}  {change['is']} → {change['would_be']}  {change['decided_by']}: {why}")
+
+
 def main() -> None:
     """Wrong configuration ends with code 2, every mistake named."""
     try:
@@ -303,7 +360,7 @@ def main() -> None:
         for problem in error.problems:
             print(f"  - {problem}", file=sys.stderr)
         sys.exit(2)
-    except Conflict as error:
+    except (Conflict, NotFound) as error:
         print(error.message, file=sys.stderr)
         sys.exit(1)
     except ModerationError:

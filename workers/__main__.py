@@ -12,6 +12,7 @@ from moderation.privacy import Privacy
 from moderation.settings import Settings, load
 from moderation.store.connection import open_store
 from workers import housekeeping
+from workers.checks import CheckSender
 from workers.engine import Engine, Sender
 from workers.guard import Guard
 from workers.mail import MailSender
@@ -38,6 +39,7 @@ async def work(settings: Settings, redis_url: str) -> None:
             "webhook": webhooks,
             "mail": MailSender(store, settings, transport),
             "tell": TellSender(store),
+            "check": CheckSender(store, webhooks, settings.base_url),
             "replay": ReplaySender(store),
         }
         engine = Engine(store, senders)

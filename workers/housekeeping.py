@@ -31,6 +31,6 @@ async def once(store: Store, at: float) -> None:
     names = await sites.names(store)
     for site in names:
         lanes = [endpoints.lane(e.id) for e in await endpoints.of_site(store, site)]
-        for lane in [*lanes, f"mail:{site}", f"tell:{site}", f"replay:{site}"]:
+        for lane in [*lanes, f"mail:{site}", f"tell:{site}", f"check:{site}", f"replay:{site}"]:
             await outbox.trim(store, site, lane, DELIVERY_STATES, before)
     log.info("housekeeping done", sites=len(names))

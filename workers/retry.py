@@ -12,7 +12,8 @@ WEBHOOK_WAITS = (5 * _S, 5 * _M, 30 * _M, 2 * _H, 5 * _H, 10 * _H, 14 * _H, 20 *
 MAIL_WAITS = (1 * _M, 5 * _M, 15 * _M, 1 * _H, 4 * _H, 12 * _H, 24 * _H)
 REPLAY_WAITS = (1 * _S,) * 60
 TELL_WAITS = (1 * _S, 5 * _S, 30 * _S, *(5 * _M,) * 500)
-WAITS = {"webhook": WEBHOOK_WAITS, "mail": MAIL_WAITS, "replay": REPLAY_WAITS, "tell": TELL_WAITS}
+CHECK_WAITS = (1 * _M, 5 * _M, 20 * _M, 1 * _H, 4 * _H, 12 * _H, 24 * _H)
+WAITS = {"check": CHECK_WAITS, "webhook": WEBHOOK_WAITS, "mail": MAIL_WAITS, "replay": REPLAY_WAITS, "tell": TELL_WAITS}
 JITTER = 0.2
 RETRY_AFTER_MAX_SECONDS = 24 * _H
 # Answers that speak of the receiver and not of this delivery: too many requests, or nobody home behind its proxy.

@@ -1,5 +1,6 @@
 """Sends one webhook: a guarded, bounded POST that follows nothing and keeps nothing."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -79,6 +80,11 @@ class WebhookSender:
     def _email(self, endpoint: Endpoint, comment: Comment | None) -> str | None:
         sealed = comment.body.get("email") if comment and endpoint.include_email else None
         return self._store.privacy.open(sealed, comment.id) if comment and sealed else None
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[Outcome, str]:
+        """A request of another kind over the same guarded session: what it came to, and the answer's text."""
+        outcome = await self._post(url, body, headers)
+        return dataclasses.replace(outcome, log={}, asked="", external_id=""), outcome.log.get("answer", "")
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         try:

@@ -1,6 +1,6 @@
 """What rules are told, and what they say."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 SEVERITY = {"publish": 0, "hold": 1, "spam": 2, "reject": 3}
@@ -44,6 +44,7 @@ class Verdict:
     decided_by: str = ""
     micros: tuple[tuple[str, int], ...] = field(default=())
     risk: float | None = None
+    then: str = ""  # what it will be when outside checkers do not object
 
     @property
     def status(self) -> str:
@@ -52,10 +53,20 @@ class Verdict:
 
     def trace(self) -> dict[str, Any]:
         """As it is kept beside the comment."""
-        kept = {} if self.risk is None else {"risk": round(self.risk, 4)}
+        kept: dict[str, Any] = {} if self.risk is None else {"risk": round(self.risk, 4)}
+        if self.then:
+            kept["then"] = self.then
         return kept | {
             "verdict": self.verdict,
             "by": self.decided_by,
             "reasons": [list(reason) for reason in self.reasons],
             "us": dict(self.micros),
         }
+
+
+def until_checked(found: Verdict, checkers: tuple[str, ...]) -> Verdict:
+    """What the rules would publish waits until the outside checkers have answered."""
+    if found.verdict != "publish":
+        return found
+    asked = Reason("outside_checkers", "hold", f"asked: {', '.join(checkers)}")
+    return replace(found, verdict="hold", reasons=(*found.reasons, asked), decided_by=asked.rule, then="publish")

@@ -82,9 +82,10 @@ async def submit(
     status: Status = Status.PENDING,
     screening: dict[str, Any] | None = None,
     bands: tuple[str, ...] = (),
+    client: str = "",
 ) -> Accepted:
     """Store one comment in one round trip; returns only after Redis has it on disk. `author` is the pseudonym where it is known, `status` is what the rules came to, `screening` their
-    trace, `bands` its near-duplicate names where the policy wants them kept.
+    trace, `bands` its near-duplicate names where the policy wants them kept, `client` what outside checkers are told of it (sealed, 15 days).
 
     Raises Conflict (duplicate, idempotency), Invalid (parent), TooMany, StaleSite, Unavailable.
     """
@@ -111,6 +112,7 @@ async def submit(
             f"{tag}x:{site.id}",
             f"{tag}dg:{site.id}",
             f"{tag}dgs:{site.id}",
+            f"{tag}cl:{comment_id}",
         ],
         comment_id,
         _HEAD.encode() + to_json(body),
@@ -125,12 +127,13 @@ async def submit(
         said.external_id,
         site.id,
         said.thread,
-        site.notify_mode if site.notify and site.notify_mode != "off" else "",
+        "" if site.checkers else notify_mode(site),
         status,
         who,
-        _told(said) if status is Status.APPROVED else "",
+        _told(said) if status is Status.APPROVED else _asked(site) if status is Status.PENDING else "",
         f"{tag}nd:{site.id}:{said_today()}" if bands else "",
         " ".join(bands),
+        privacy.seal(client, comment_id) if client and site.checkers and status is Status.PENDING else "",
     )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)
@@ -158,6 +161,16 @@ async def submit(
 def _told(said: Submission) -> str:
     """Who gets a mail when the rules publish a comment: its author knows, but may have to confirm the wish to hear of replies."""
     return "author reply" if said.email and said.notify_replies else "reply"
+
+
+def _asked(site: Site) -> str:
+    """The outside checkers of a comment that waits."""
+    return " ".join(f"check:{name}" for name in site.checkers)
+
+
+def notify_mode(site: Site) -> str:
+    """How a site's moderators are told of waiting comments, '' when nobody is."""
+    return site.notify_mode if site.notify and site.notify_mode != "off" else ""
 
 
 def said_today() -> str:

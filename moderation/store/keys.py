@@ -28,6 +28,8 @@
 | m:{pNN}:nd:<slug>:<day>           | hash   | near-duplicate name → comment id                        | 2 days    | submit                |
 | m:{pNN}:lw:<slug>                 | hash   | feature → weight of the learned risk                    | for ever  | learn                 |
 | m:{pNN}:ln:<comment id>           | string | the step that a comment's lesson took                   | 90 days   | learn                 |
+| m:{pNN}:ck:<slug>                 | hash   | outside checker → JSON, secrets sealed                  | for ever  | checkers              |
+| m:{pNN}:cl:<comment id>           | string | address and browser for outside checkers, sealed        | 15 days   | submit                |
 | m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle        |
 | m:{pNN}:dup:<hash>                | string | comment id                                              | window    | submit                |
 | m:{pNN}:idem:<hash>               | string | comment id, content hash                                | 24 h      | submit                |
@@ -56,7 +58,7 @@
 | m:{pNN}:outcomes                  | hash   | "<kind> <outcome>" → attempts                           | for ever  | settle                |
 
 `outbox` stands for include/outbox.lua and whoever includes it. Lanes are `ep:<endpoint>`, `mail:<slug>`,
-`tell:<slug>` (finding out who is told) and `replay:<slug>`. Fields of `ls`:
+`tell:<slug>` (finding out who is told), `check:<slug>` (outside checkers) and `replay:<slug>`. Fields of `ls`:
 cap and rate (as configured), tat (the rate's clock, ms), w (window: at most so many in flight while it recovers), until (paused, ms), off and
 off_at (disabled, and why), f (failures in a row), ff and fm (failed attempts and messages since the last success), since (of the first of
 them, ms), gone (the event that was answered 410), warned (how often), ok_at (last success, ms).

@@ -9,8 +9,10 @@ from pydantic_core import to_json
 
 from moderation.errors import FieldError, Forbidden, Invalid, UnsupportedType
 from moderation.model import Moderator, Role, Site
+from moderation.policy import Policy
 from moderation.privacy import Privacy, mask_address
 from moderation.public import iso
+from moderation.screening.rulebook import problems
 from moderation.store import people, review, sites
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body
@@ -30,6 +32,18 @@ def _shown(privacy: Privacy, site: Site) -> dict[str, Any]:
     return site.model_dump(mode="json") | {
         "notify": [mask_address(privacy.open(sealed, f"site:{site.id}")) for sealed in site.notify]
     }
+
+
+def check_policy(policy: Policy) -> None:
+    """Raises Invalid for lists that can't be compiled."""
+    found = problems(policy)
+    if found:
+        raise Invalid(
+            [
+                FieldError(field, "invalid", "This pattern can't be used: %(problem)s", {"problem": problem})
+                for field, problem in found
+            ]
+        )
 
 
 def _seal_notify(privacy: Privacy, site: Site) -> Site:
@@ -52,6 +66,8 @@ async def create_site(request: web.Request) -> web.Response:
         raise Forbidden("Only an admin of all sites can add one.")
     store = request.app[CONTEXT].store
     site = _seal_notify(store.privacy, await body.json_body(request, Site))
+    check_policy(site.policy)
+    site = site.model_copy(update={"checkers": ()})  # set up by an address of their own
     return json(_shown(store.privacy, await sites.create(store, site)), 201)
 
 
@@ -87,6 +103,8 @@ async def change_site(request: web.Request) -> web.Response:
         changed = Site.model_validate_json(to_json(merged), strict=True)
     except ValidationError as error:
         raise body.field_errors(error) from None
+    check_policy(changed.policy)
+    changed = changed.model_copy(update={"checkers": site.checkers})
     if "notify" in changes:
         changed = _seal_notify(store.privacy, changed)
     await sites.save(store, changed)

@@ -1,17 +1,20 @@
 """The desk, plain for now: sign in, see what waits, approve or reject. Works without JavaScript."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from aiohttp import web
 
-from moderation.errors import Forbidden, ModerationError, TooMany, Unauthorized
+from moderation.errors import Conflict, Forbidden, ModerationError, TooMany, Unauthorized
 from moderation.markup import plain_line
 from moderation.model import Moderator, Role, Status
+from moderation.screening.similar import groups
 from moderation.store import comments, people
+from moderation.submission import is_comment_id
 from moderation.web import body, pages, problem
 from moderation.web.auth import SESSION_COOKIE, same_origin, who
-from moderation.web.context import CONTEXT
+from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import locale_of
 from moderation.web.review_api import carry_out, find, for_moderators, visible_sites
 from moderation.web.schemas import CommentQuery, DecisionIn
@@ -99,12 +102,24 @@ async def queue(request: web.Request) -> web.Response:
     items = [for_moderators(store, comment, "none") for comment in found.items[:_PAGE]]
     for item in items:
         item["thread"]["shown"] = plain_line(item["thread"]["title"] or item["thread"]["id"])
+        item["found"] = [reason for reason in item["screening"]["reasons"] if reason["rule"] != "site_mode"]
     more = items[-1]["id"] if len(found.items) > _PAGE else ""
+    items = _one_row_each(items)
     counts = {status.value: sum([await comments.count(store, name, status) for name in names]) for status in Status}
     return pages.page(
         request, "review.html", locale_of(request), items=items, total=found.total, more=more, shown=(query.status or Status.PENDING).value, counts=counts,
         moderator=moderator, form_token=_form_token(request), done=request.query.get("done", ""),
     )  # fmt: skip
+
+
+def _one_row_each(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What says almost the same stands in one row, under the first of them."""
+    leaders = groups([item["text"] for item in items])
+    for index, item in enumerate(items):
+        item["alike"] = [
+            other for other, leader in zip(items, leaders, strict=True) if leader == index and other is not item
+        ]
+    return [item for index, item in enumerate(items) if leaders[index] == index]
 
 
 async def act(request: web.Request) -> web.Response:
@@ -128,8 +143,18 @@ async def act(request: web.Request) -> web.Response:
     try:
         decided = await carry_out(context, moderator, found, asked)
         done = decided.status.value
+        await _decide_alike(context, moderator, asked, str(fields.get("also", "")).split()[:_PAGE])
     except ModerationError as error:
         if problem.status_of(error) != 409:
             raise
         done = "conflict"
     return web.Response(status=303, headers={"Location": f"/review?done={done}"})
+
+
+async def _decide_alike(context: Context, moderator: Moderator, asked: DecisionIn, ids: list[str]) -> None:
+    """The same for the others of the row; one that somebody else holds stays as it is."""
+    same = asked.model_copy(update={"version": None})
+    for other in await comments.load_many(context.store, [i for i in ids if is_comment_id(i)]):
+        if other and other.status is Status.PENDING and moderator.may(Role.MODERATOR, other.site):
+            with contextlib.suppress(Conflict):
+                await carry_out(context, moderator, other, same)

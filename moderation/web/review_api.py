@@ -44,7 +44,7 @@ def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[st
         "decided_by": found.head.get("by"),
         "reason": found.head.get("r"),
         "claim": claim,
-        "screening": screening_of(text.get("screening")),
+        "screening": screening_of(text.get("screening"), found.head.get("ck")),
         "delivery": {"state": delivery_state},
         "external_id": found.head.get("x") or text.get("external_id"),
     }
@@ -53,7 +53,7 @@ def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[st
 _NOTHING_FOUND = Verdict("hold", (HELD,), HELD.rule).trace()
 
 
-def screening_of(trace: dict[str, Any] | None) -> dict[str, Any]:
+def screening_of(trace: dict[str, Any] | None, checked: dict[str, str] | None = None) -> dict[str, Any]:
     """The trace of a comment: what each rule said, which decided, and how long each took (µs)."""
     kept = trace or _NOTHING_FOUND
     return {
@@ -62,6 +62,7 @@ def screening_of(trace: dict[str, Any] | None) -> dict[str, Any]:
         "reasons": [{"rule": rule, "verdict": verdict, "detail": detail} for rule, verdict, detail in kept["reasons"]],
         "rules": [{"rule": rule, "us": us} for rule, us in kept["us"].items()],
         "risk": kept.get("risk"),
+        "checkers": checked or {},
     }
 
 
@@ -225,13 +226,16 @@ async def release(request: web.Request) -> web.Response:
 
 
 async def _told(context: Context, found: Comment, status: Status) -> str:
-    """Which readers get a mail when a comment gets this status. (Whether they still want it is asked when it is sent.)"""
+    """Who is told when a comment gets this status: readers by mail (whether they still want it is asked when it is sent), and Akismet,
+    when a human saw it otherwise.
+    """
     author = "author" if "email" in found.body else ""
-    if status is Status.APPROVED:
-        return f"{author} reply"
+    targets = [author, "reply"] if status is Status.APPROVED else []
+    if status in {Status.APPROVED, Status.SPAM} and "akismet" in found.head.get("ck", {}):
+        targets.append("check:report:akismet")
     if status is Status.REJECTED and author and (await context.site(found.site, fresh=True))[0].mail_rejections:
-        return author
-    return ""
+        targets.append(author)
+    return " ".join(targets)
 
 
 async def carry_out(

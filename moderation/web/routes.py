@@ -17,6 +17,7 @@ from moderation.web import (
     openapi,
     read,
     review_api,
+    screening_api,
     submit,
 )
 from moderation.web import schemas as s
@@ -112,6 +113,17 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
     Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
     Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
+    # screening
+    Route("GET", _SITE + "/form", screening_api.form, answers={200: None}),
+    Route("GET", _SITE + "/identity-key", screening_api.identity_key, A, answers={200: None}),
+    Route("GET", _SITE + "/checkers", screening_api.list_checkers, A, answers={200: None}),
+    Route("PUT", _SITE + "/checkers/akismet", screening_api.set_akismet, A, s.AkismetIn, answers={200: s.CheckerOut}),
+    Route(
+        "PUT", _SITE + "/checkers/external", screening_api.set_external, A, s.ExternalIn, answers={200: s.CheckerOut}
+    ),
+    Route("DELETE", _SITE + "/checkers/{checker}", screening_api.remove_checker, A, answers={204: None}),
+    Route("POST", _API + "/comments/{id}/screening", screening_api.answer, body=s.VerdictIn, answers={200: None}),
+    Route("POST", _SITE + "/policy/try", screening_api.try_policy, A, s.PolicyTryIn, answers={200: s.TrialOut}),
     # mails
     Route("GET", _SITE + "/mails", mail_api.list_mails, A, query=s.DeliveryQuery, answers={200: s.DeliveryPage}),
     Route(

@@ -218,6 +218,42 @@ class BounceOut(Output):
     suppressed: bool
 
 
+class AkismetIn(Input):
+    key: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    blog: WebAddress | None = Field(None, description="the site's front page; else its first origin")
+    url: WebAddress | None = Field(None, description="of the service, if it is another one")
+    test: bool = False
+
+
+class ExternalIn(Input):
+    url: WebAddress
+
+
+class CheckerOut(Output):
+    name: str
+    url: str
+
+
+class VerdictIn(Input):
+    verdict: Literal["publish", "hold", "spam", "reject"]
+    reason: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class PolicyTryIn(Input):
+    policy: dict[str, Any] = Field(description="fields of the policy that change")
+    cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
+
+
+class TrialOut(Output):
+    total: int
+    looked_at: int
+    outcomes: list[dict[str, Any]]
+    wrongly_hidden: int
+    wrongly_published: int
+    changes: list[dict[str, Any]]
+    next_cursor: str | None
+
+
 class AttemptOut(Output):
     at: str
     ms: int

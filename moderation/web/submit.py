@@ -5,6 +5,7 @@ import time
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 from aiohttp import hdrs, web
+from pydantic_core import to_json
 
 from moderation import stamps, submission
 from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
@@ -13,6 +14,7 @@ from moderation.model import Site, Status, Submission, created_ms
 from moderation.public import iso
 from moderation.screening import HELD, Facts, screen
 from moderation.screening.mode import is_closed
+from moderation.screening.outcome import until_checked
 from moderation.screening.similar import bands
 from moderation.store import comments, past
 from moderation.store.comments import Accepted, StaleSite
@@ -131,6 +133,8 @@ async def _store(
             facts = await past.learn_of(context.store, site, said, names, facts)
             _refuse_closed(site, said, facts)
         verdict = screen(said, facts, book, rules)
+        if site.checkers:
+            verdict = until_checked(verdict, site.checkers)
         trace = (
             None if verdict.reasons == _NOTHING_FOUND and facts.risk is None else verdict.trace()
         )  # the usual case takes no room in Redis
@@ -146,6 +150,7 @@ async def _store(
                 status=Status(verdict.status),
                 screening=trace,
                 bands=names,
+                client=_client(request, address) if site.checkers else "",
             )
         except StaleSite:
             continue
@@ -168,6 +173,12 @@ def _known(context: Context, site: Site, said: Submission, fields: dict[str, obj
     if signed and stamps.identity_is_right(privacy, site.id, said.email, str(signed), at):
         facts = facts._replace(identified=True)
     return facts
+
+
+def _client(request: web.Request, address: str) -> str:
+    """What outside checkers are told of whoever sent it."""
+    agent, referrer = (request.headers.get(name, "")[:500] for name in (hdrs.USER_AGENT, hdrs.REFERER))
+    return to_json({"address": address, "agent": agent, "referrer": referrer}).decode()
 
 
 def _refuse_closed(site: Site, said: Submission, facts: Facts) -> None:

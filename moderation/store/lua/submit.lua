@@ -1,10 +1,10 @@
 -- Store one comment. Everything is checked first and written last: a script is atomic, but nothing rolls it back.
 -- KEYS  1 comment  2 site  3 s:<site>:<status>  4 t:<site>:<thread>:<status>  5 author  6 dup  7 idem  8 h:<id>
---       9 subs:<site>:<event type>  10 x:<site>  11 dg:<site>  12 dgs:<site>
+--       9 subs:<site>:<event type>  10 x:<site>  11 dg:<site>  12 dgs:<site>  13 cl:<id>
 -- ARGV  1 id  2 value  3 site version  4 duplicate window s (0 = off)  5 content hash  6 idempotent? ('1')  7 parent id or external id
 --       8 rates: "<hash> <interval ms> <burst> …" or ''  9 event type  10 tag  11 external id  12 site  13 thread
 --       14 how moderators are told: 'each', 'digest' or ''  15 status, by the rules  16 author  17 mail targets of a decided comment, spaces between
---       18 near-duplicate key or ''  19 its fields, spaces between
+--       18 near-duplicate key or ''  19 its fields, spaces between  20 what outside checkers are told of the client, sealed, or ''
 -- Reply {'ok'} | {'same', id, status} | {'conflict'} | {'site'} | {'duplicate', id} | {'parent'} | {'slow', seconds}
 -- @include comment
 -- @include outbox
@@ -91,12 +91,6 @@ if #mails > 0 or redis.call('EXISTS', KEYS[9]) == 1 then
     by = decided and 'rules' or nil })
   outbox(tag, { id = event_id, json = event, site = site, thread = ARGV[13], comment = id, due = at, subscribers = KEYS[9], mails = mails })
 end
-if ARGV[14] == 'digest' and not decided and redis.call('RPUSH', KEYS[11], id) == 1 then -- the first that is not told yet has a digest sent
-  local at = now()
-  local event_id = derive(id, 254)
-  redis.call('SET', tag .. 'ev:' .. event_id, cjson.encode({ id = event_id, type = 'digest', at = iso(at), site = site }), 'EX', KEEP_SECONDS)
-  enqueue(tag, { id = derive(id, 255), event = event_id, comment = '', kind = 'tell', target = 'digest', lane = 'tell:' .. site, site = site,
-    due = at + math.max(0, redis.call('PTTL', KEYS[12])) })
-  nudge(tag)
-end
+if ARGV[14] == 'digest' and not decided then tell_by_digest(tag, site, id, now(), KEYS[11], KEYS[12]) end
+if ARGV[20] ~= '' then redis.call('SET', KEYS[13], ARGV[20], 'EX', 15 * 86400) end
 return { 'ok' }

@@ -71,10 +71,27 @@ local function outbox(tag, e)
     if not e.thread or wants(subscribed[i + 1], e.thread) then deliver('webhook', subscribed[i], 'ep:' .. subscribed[i], e.comment) end
   end
   for _, target in ipairs(e.mails) do
-    if GROUPS[target] then deliver('tell', target, 'tell:' .. e.site, '') else deliver('mail', target, 'mail:' .. e.site, e.comment) end
+    local checker = string.match(target, '^check:(.+)$')
+    if checker then
+      deliver('check', checker, 'check:' .. e.site, e.comment)
+    elseif GROUPS[target] then
+      deliver('tell', target, 'tell:' .. e.site, '')
+    else
+      deliver('mail', target, 'mail:' .. e.site, e.comment)
+    end
   end
   redis.call('SET', tag .. 'ev:' .. e.id, e.json, 'EX', KEEP_SECONDS)
   redis.call('ZADD', tag .. 'evs:' .. e.site, 0, e.id)
   if #made > 0 then nudge(tag) end
   return made
+end
+-- tell_by_digest(tag, site, id, at, list, pause): a comment that moderators are to be told of; the first that is not told yet has a digest
+-- sent, when the last one is long enough ago (the life of the pause).
+local function tell_by_digest(tag, site, id, at, list, pause)
+  if redis.call('RPUSH', list, id) > 1 then return end
+  local event_id = derive(id, 254)
+  redis.call('SET', tag .. 'ev:' .. event_id, cjson.encode({ id = event_id, type = 'digest', at = iso(at), site = site }), 'EX', KEEP_SECONDS)
+  enqueue(tag, { id = derive(id, 255), event = event_id, comment = '', kind = 'tell', target = 'digest', lane = 'tell:' .. site, site = site,
+    due = at + math.max(0, redis.call('PTTL', pause)) })
+  nudge(tag)
 end
