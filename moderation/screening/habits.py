@@ -18,6 +18,7 @@ _MARKS_MIN, _MARKS_SHARE = 20, 0.34
 _LETTERS_MIN, _LETTERS_MAX, _FOREIGN_SHARE = 10, 300, 0.5
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _BIDI_MAX = 8
+_LINK = re.compile(r"https?://\S+")
 # Language → scripts it is written in; languages that are not here are written in Latin.
 _SCRIPTS = {
     "ARABIC": ("ar", "fa", "ur", "ps", "ckb", "sd", "ug", "ks", "dv"), "HEBREW": ("he", "yi"), "CYRILLIC": ("ru", "uk", "bg", "sr", "mk", "be", "kk", "ky", "mn", "tg"),
@@ -85,7 +86,10 @@ def foreign_script(said: Submission, _: Facts, book: Rulebook) -> Reason | None:
     if not book.policy.languages:
         return None
     expected = scripts_of(book.policy.languages)
-    letters = [c for c in said.text[:_LETTERS_MAX] if c.isalpha()]
+    text = said.text[: _LETTERS_MAX * 2]
+    if "://" in text:
+        text = _LINK.sub(" ", text)
+    letters = [c for c in text[:_LETTERS_MAX] if c.isalpha()]
     if len(letters) < _LETTERS_MIN:
         return None
     counted = Counter(map(_script, letters))

@@ -21,6 +21,8 @@ from moderation.web.auth import need
 from moderation.web.context import CONTEXT
 from moderation.web.schemas import TokenIn
 
+WRONG_PATTERN = "This pattern can't be used: %(problem)s"
+
 
 def now() -> str:
     """This instant, RFC 3339."""
@@ -38,12 +40,7 @@ def check_policy(policy: Policy) -> None:
     """Raises Invalid for lists that can't be compiled."""
     found = problems(policy)
     if found:
-        raise Invalid(
-            [
-                FieldError(field, "invalid", "This pattern can't be used: %(problem)s", {"problem": problem})
-                for field, problem in found
-            ]
-        )
+        raise Invalid([FieldError(field, "invalid", WRONG_PATTERN, {"problem": problem}) for field, problem in found])
 
 
 def _seal_notify(privacy: Privacy, site: Site) -> Site:
