@@ -178,6 +178,9 @@ class Policy(_Part):
             or self.impersonation
             or self.near_duplicates
             or self.close_after_days
+            or self.learning
+            or any(thread.mode == "trust" for thread in self.threads.values())
+            or any(one.kind == "author" for one in self.allow)
         )
 
     def mode_of(self, thread: str) -> Mode:

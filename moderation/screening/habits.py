@@ -54,6 +54,8 @@ def repetition(said: Submission, _: Facts, book: Rulebook) -> Reason | None:
 def shouting(said: Submission, _: Facts, book: Rulebook) -> Reason | None:
     """Mostly capitals, in scripts that have them."""
     outcome, text = book.policy.shouting, said.text[:_SEEN_MAX]
+    if "://" in text:
+        text = _LINK.sub(" ", text)
     if outcome is None or len(text) < _SHOUTED_MIN or text.islower():
         return None
     lower = text.lower()

@@ -14,7 +14,7 @@ _BANDS, _ROWS = 3, 2
 _WORDS_MIN, _WORDS_MAX = 6, 200
 _MASK = (1 << 32) - 1
 _FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1, 0xD3A2646D)  # odd: each orders the hashes anew
-_LEFT_OUT = re.compile(r"https?://\S+|www\.\S+|\b\d+\b")
+_LEFT_OUT = re.compile(r"https?://\S+|www\.\S+|\b\d+\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
 
 

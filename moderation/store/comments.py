@@ -12,9 +12,11 @@ from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, 
 from moderation.model import Comment, Site, Status, Submission
 from moderation.policy import Rate
 from moderation.privacy import Privacy, mask_address, mask_addresses
+from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
 from moderation.store.connection import Store
 
+REGULAR_AFTER = 3  # approved comments; from then on the name is known as this author's
 EVENT_OF = {
     Status.PENDING: "comment.submitted",
     Status.APPROVED: "comment.approved",
@@ -134,6 +136,8 @@ async def submit(
         f"{tag}nd:{site.id}:{said_today()}" if bands else "",
         " ".join(bands),
         privacy.seal(client, comment_id) if client and site.checkers and status is Status.PENDING else "",
+        name_key(said.name) if status is Status.APPROVED else "",
+        REGULAR_AFTER,
     )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)

@@ -10,10 +10,9 @@ from moderation.lifecycle import Transition
 from moderation.model import Comment, Decision
 from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
-from moderation.store.comments import parse_value
+from moderation.store.comments import REGULAR_AFTER, parse_value
 from moderation.store.connection import Store
 
-REGULAR_AFTER = 3  # approved comments; from then on the name is known as this author's
 ONCE_SECONDS = 7 * 86_400  # longer than any link of that kind lives
 
 

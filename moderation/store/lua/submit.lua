@@ -5,6 +5,7 @@
 --       8 rates: "<hash> <interval ms> <burst> …" or ''  9 event type  10 tag  11 external id  12 site  13 thread
 --       14 how moderators are told: 'each', 'digest' or ''  15 status, by the rules  16 author  17 mail targets of a decided comment, spaces between
 --       18 near-duplicate key or ''  19 its fields, spaces between  20 what outside checkers are told of the client, sealed, or ''
+--       21 one spelling of the author's name or ''  22 approved comments that make a regular of an author
 -- Reply {'ok'} | {'same', id, status} | {'conflict'} | {'site'} | {'duplicate', id} | {'parent'} | {'slow', seconds}
 -- @include comment
 -- @include outbox
@@ -74,7 +75,8 @@ if ARGV[18] ~= '' then
   redis.call('EXPIRE', ARGV[18], 2 * 86400)
 end
 if decided then
-  tally(tag, site, ARGV[16], status, 1)
+  local standing = tally(tag, site, ARGV[16], status, 1)
+  if status == 'approved' and ARGV[21] ~= '' and standing >= tonumber(ARGV[22]) then redis.call('HSETNX', tag .. 'nm:' .. site, ARGV[21], ARGV[16]) end
   if status == 'approved' then redis.call('INCR', tag .. 'tv:' .. site .. ':' .. string.sub(redis.sha1hex(ARGV[13]), 1, 20)) end
   redis.call('RPUSH', KEYS[8], cjson.encode({ at = decided_at, by = 'rules', decision = status, to = status, version = 1 }))
 end
