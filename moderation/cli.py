@@ -20,7 +20,7 @@ from moderation.model import Moderator, Role, Site
 from moderation.policy import Policy
 from moderation.screening.rulebook import problems
 from moderation.settings import Settings, load
-from moderation.store import people, sites, trial
+from moderation.store import erasure, people, sites, trial
 from moderation.store.connection import Store, durability_problems
 from moderation.submission import is_address
 
@@ -294,6 +294,29 @@ def token_add(
         async with service.store_of(settings) as store:
             _, token = await people.add_token(store, who, datetime.now(UTC).isoformat(timespec="seconds"))
         print(token)
+
+    _run(work())
+
+
+@app.command()
+def erase(
+    address: Annotated[str, typer.Argument(help="E-mail address whose comments are deleted for good, on every site.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = None,
+) -> None:
+    """Delete every comment that was given with an address. Sites that subscribed to comment.erased are told."""
+    settings = _settings(data_dir=data)
+    if not is_address(address):
+        raise ConfigurationError(["this is no e-mail address"])
+    if not yes:
+        typer.confirm("Delete them for good?", abort=True)
+
+    async def work() -> None:
+        async with service.store_of(settings) as store:
+            erased = await erasure.erase_address(store, address, "shell")
+        for site, count in sorted(erased.items()):
+            print(f"{site}: {count} erased")
+        print(f"{erased.total()} erased in all")
 
     _run(work())
 

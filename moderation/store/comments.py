@@ -298,8 +298,23 @@ async def _page(store: Store, tag: str, site: str, indexes: list[str], cursor: s
 
 
 async def thread_version(store: Store, site: str, thread: str) -> str:
-    """Changes whenever the approved part of a thread does; the ETag of its reading."""
-    return await store.pipe.call("GET", f"{store.tag_of_site(site)}tv:{site}:{keys.thread_key(thread)}") or "0"
+    """Changes whenever the site or the approved part of a thread does; the base of every ETag of its reading. Raises NotFound."""
+    tag = store.tag_of_site(site)
+    version, changed = await store.pipe.call_many(
+        [("HGET", f"{tag}site:{site}", "v"), ("GET", f"{tag}tv:{site}:{keys.thread_key(thread)}")]
+    )
+    if not version:
+        raise NotFound("There is no such site.")
+    return f"{version} {changed or 0}"
+
+
+async def counts(store: Store, site: str, threads: list[str]) -> dict[str, int]:
+    """How many approved comments each thread has."""
+    tag = store.tag_of_site(site)
+    found = await store.pipe.call_many(
+        [("ZCARD", f"{tag}t:{site}:{keys.thread_key(thread)}:approved") for thread in threads]
+    )
+    return dict(zip(threads, map(int, found), strict=True))
 
 
 async def count(store: Store, site: str, status: Status) -> int:

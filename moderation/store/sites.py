@@ -17,6 +17,11 @@ def _key(store: Store, site_id: str) -> str:
     return f"{store.tag_of_site(site_id)}site:{site_id}"
 
 
+def is_slug(site_id: str) -> bool:
+    """Whether a site may have this id."""
+    return _SLUG.fullmatch(site_id) is not None
+
+
 async def create(store: Store, site: Site) -> Site:
     """Add a site; raises Conflict if the id is taken."""
     tag = store.tag_of_site(site.id)
@@ -34,7 +39,7 @@ async def create(store: Store, site: Site) -> Site:
 
 async def load(store: Store, site_id: str) -> tuple[Site, str]:
     """The site and its version; raises NotFound."""
-    if not _SLUG.fullmatch(site_id):
+    if not is_slug(site_id):
         raise NotFound("There is no such site.")
     doc, version = await store.pipe.call("HMGET", _key(store, site_id), "doc", "v")
     if not doc:

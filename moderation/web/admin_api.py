@@ -13,13 +13,13 @@ from moderation.policy import Policy
 from moderation.privacy import Privacy, mask_address
 from moderation.public import iso
 from moderation.screening.rulebook import problems
-from moderation.store import people, review, sites
+from moderation.store import erasure, people, review, sites
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT
-from moderation.web.schemas import TokenIn
+from moderation.web.schemas import EraseIn, TokenIn
 
 WRONG_PATTERN = "This pattern can't be used: %(problem)s"
 
@@ -178,3 +178,13 @@ async def audit(request: web.Request) -> web.Response:
     """The newest 100 entries of a site's audit log."""
     store, site = request.app[CONTEXT].store, await site_for_admin(request)
     return json({"items": await review.audit(store, site)})
+
+
+async def erase(request: web.Request) -> web.Response:
+    """Take every comment of an address away for good, on every site. The answer is the receipt."""
+    moderator = await super_admin(request)
+    asked = await body.json_body(request, EraseIn)
+    if not is_address(asked.email):
+        raise Invalid([FieldError("email", "invalid", MESSAGES["invalid"])])
+    erased = await erasure.erase_address(request.app[CONTEXT].store, asked.email, moderator.name)
+    return json({"erased": erased.total(), "sites": dict(erased), "at": now()})

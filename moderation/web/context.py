@@ -45,6 +45,7 @@ class Context:
     letters: Letters
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
+    listeners: int = 0  # of the live queue
     proxies: Proxies = field(init=False)
     base_url: str = field(init=False)
     own_origin: str = field(init=False)  # of our own pages: the error page posts again

@@ -10,7 +10,7 @@ from moderation import lifecycle, public, submission
 from moderation.errors import Forbidden, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Status
 from moderation.screening import HELD, Verdict
-from moderation.store import comments, lessons, outbox, review, sites
+from moderation.store import comments, erasure, lessons, outbox, review, sites
 from moderation.store.comments import Page
 from moderation.store.connection import Store
 from moderation.store.review import DecisionRequest
@@ -320,3 +320,10 @@ async def contact(request: web.Request) -> web.Response:
         raise NotFound("No address was given with this comment.")
     await review.record_reveal(context.store, found, moderator.name, public.iso(int(time.time() * 1000)))
     return json({"id": found.id, "email": context.store.privacy.open(found.body["email"], found.id)})
+
+
+async def erase(request: web.Request) -> web.Response:
+    """Take a comment away for good. Endpoints that want `comment.erased` are told."""
+    context, moderator, found = await load_for(request, Role.ADMIN)
+    await erasure.erase(context.store, found, moderator.name)
+    return web.Response(status=204)

@@ -18,6 +18,7 @@ from moderation.web import (
     read,
     review_api,
     screening_api,
+    stream,
     submit,
 )
 from moderation.web import schemas as s
@@ -66,6 +67,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("OPTIONS", "/sites/{site}/wp-comments-post.php", submit.preflight, documented=False),
     Route("GET", "/c/{id}/{token}", submit.status, answers={200: None}),
+    Route("POST", "/c/{id}/{token}", submit.withdraw, documented=False),
+    Route("DELETE", "/c/{id}/{token}", submit.withdraw, answers={204: None}),
     Route(
         "GET",
         _SITE + "/threads/{thread}/comments",
@@ -73,15 +76,19 @@ ROUTES: tuple[Route, ...] = (
         query=s.PublicQuery,
         answers={200: s.PublicPage, 304: None},
     ),
+    Route("GET", _SITE + "/threads/{thread}/feed.atom", read.feed, answers={200: None, 304: None}),
+    Route("GET", _SITE + "/counts", read.counts, answers={200: s.Counts}),
     # moderators
     Route("GET", _API + "/comments", review_api.listing, V, query=s.CommentQuery, answers={200: s.CommentPage}),
     Route("GET", _API + "/comments/{id}", review_api.one, V, answers={200: s.CommentOut}),
     Route("POST", _API + "/comments/{id}/decisions", review_api.decide, M, s.DecisionIn, answers={200: s.CommentOut}),
     Route("POST", _API + "/comments/{id}/undo", review_api.undo, M, answers={200: s.CommentOut}),
+    Route("DELETE", _API + "/comments/{id}", review_api.erase, A, answers={204: None}),
     Route("POST", _API + "/comments/{id}/contact", review_api.contact, V, answers={200: None}),
     Route("POST", _API + "/decisions", review_api.decide_many, M, s.BulkDecisionIn, answers={200: None}),
     Route("POST", _API + "/queue/claim", review_api.claim, M, s.ClaimIn, answers={200: s.ClaimOut}),
     Route("POST", _API + "/queue/release", review_api.release, M, s.ReleaseIn, answers={200: None}),
+    Route("GET", _API + "/queue/stream", stream.stream, V, answers={200: None}),
     # admins
     Route("POST", _API + "/sites", admin_api.create_site, A, Site, answers={201: Site}),
     Route("GET", _API + "/sites", admin_api.list_sites, A, answers={200: None}),
@@ -111,6 +118,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _API + "/deliveries/{delivery}/retry", delivery_api.retry, A, answers={202: s.DeliveryOut}),
     Route("GET", _API + "/jobs/{job}", delivery_api.get_job, A, answers={200: s.JobOut}),
     Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
+    Route("POST", _API + "/erase", admin_api.erase, A, s.EraseIn, answers={200: s.EraseOut}),
     Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
     Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
     # screening

@@ -205,6 +205,16 @@ class SuppressionPage(Output):
     next_cursor: str | None
 
 
+class EraseIn(Input):
+    email: Email
+
+
+class EraseOut(Output):
+    erased: int
+    sites: dict[str, int]
+    at: str
+
+
 class BounceIn(BaseModel):
     """Relays send more than this; the rest is not looked at."""
 
@@ -373,6 +383,10 @@ class PublicPage(Output):
     items: list[PublicComment]
     next_cursor: str | None
     total: int
+
+
+class Counts(Output):
+    counts: dict[str, int]
 
 
 class PublicQuery(Input):

@@ -10,13 +10,13 @@ from pydantic_core import to_json
 from moderation import stamps, submission
 from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
 from moderation.i18n import translate
-from moderation.model import Site, Status, Submission, created_ms
+from moderation.model import Comment, Site, Status, Submission, created_ms
 from moderation.public import iso
 from moderation.screening import HELD, Facts, screen
 from moderation.screening.mode import is_closed
 from moderation.screening.outcome import until_checked
 from moderation.screening.similar import bands
-from moderation.store import comments, past
+from moderation.store import comments, erasure, past
 from moderation.store.comments import Accepted, StaleSite
 from moderation.submission import is_on_site, origin_of
 from moderation.web import body, pages, problem
@@ -304,18 +304,23 @@ def _error_page(
     return response
 
 
-async def status(request: web.Request) -> web.Response:
-    """The commenter's private page: waiting, published, or not, and why."""
+async def _private(request: web.Request) -> tuple[Context, Comment]:
+    """The comment of a status page. Raises NotFound for an address that is not ours."""
     context = request.app[CONTEXT]
     comment_id, token = request.match_info["id"], request.match_info["token"]
     if not submission.is_comment_id(comment_id) or not context.store.privacy.link_is_ours("status", comment_id, token):
         raise NotFound("There is no such comment.")
-    found = await comments.load(context.store, comment_id)
+    return context, await comments.load(context.store, comment_id)
+
+
+async def status(request: web.Request) -> web.Response:
+    """The commenter's private page: waiting, published, or not, and why."""
+    _, found = await _private(request)
     # a spammer learns nothing: spam looks as if it waited
     shown = Status.PENDING if found.status is Status.SPAM else found.status
     reason = found.head.get("r") if shown is Status.REJECTED else None
     if "text/html" in request.headers.get(hdrs.ACCEPT, "").lower():
-        return pages.page(
+        page = pages.page(
             request,
             "status.html",
             locale_of(request, found.body["locale"]),
@@ -323,11 +328,22 @@ async def status(request: web.Request) -> web.Response:
             text=found.body["text"],
             reason=reason,
         )
+        page.headers["Referrer-Policy"] = "no-referrer"
+        return page
     answer = {
-        "id": comment_id,
+        "id": found.id,
         "status": shown.value,
         "thread": found.body["thread"],
         "created_at": iso(found.created_ms),
         "reason": reason,
     }
     return json(answer)
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    """The commenter takes it back: it is gone for good, wherever it stood. The page posts; a program may send DELETE."""
+    context, found = await _private(request)
+    await erasure.erase(context.store, found, "author")
+    if request.method == "DELETE":
+        return web.Response(status=204)
+    return pages.page(request, "withdrawn.html", locale_of(request, found.body["locale"]))

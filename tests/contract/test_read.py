@@ -1,13 +1,16 @@
 """Reading what was approved: for anyone, never stale, nothing private."""
 
 import json
+import subprocess
+import sys
 import uuid
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
 
-from tests.service import Answer, Receiver, Service, until
+from tests.service import ADMIN, Answer, Receiver, Service, until
 
 PUBLIC = {
     "id",
@@ -165,3 +168,151 @@ def test_the_id_a_receiver_answers_with_is_kept_and_names_the_parent(service: Se
     receiver.next()
     assert json.loads(receiver.next()[1])["data"]["comment"]["parent"] == first
     receiver.close()
+
+
+def test_counts_of_several_threads(service: Service, site: str) -> None:
+    for thread, number in (("a", 2), ("ب", 1), ("c/d?e", 1)):
+        for _ in range(number):
+            approved(service, site, thread=thread)
+    service.comment(site, thread="a")
+    query = "&".join("thread=" + quote(name, safe="") for name in ("a", "ب", "c/d?e", "none", "a"))
+    answer = service.get(f"/api/v1/sites/{site}/counts?{query}", origin="https://elsewhere.example")
+    assert answer.json == {"counts": {"a": 2, "ب": 1, "c/d?e": 1, "none": 0}}
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert service.get(f"/api/v1/sites/{site}/counts").errors == {"thread": "required"}
+    assert service.get(f"/api/v1/sites/{site}/counts?" + "thread=x&" * 3).status == 200
+    assert service.get(f"/api/v1/sites/{site}/counts?" + "&".join(f"thread={n}" for n in range(201))).errors == {"thread": "too_long"}  # fmt: skip
+    assert service.get("/api/v1/sites/nowhere/counts?thread=a").status == 404
+
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def atom(service: Service, site: str, thread: str = "41", **headers: str) -> Answer:
+    return service.get(f"/api/v1/sites/{site}/threads/{quote(thread, safe='')}/feed.atom", None, **headers)
+
+
+def test_the_feed_is_atom_with_the_newest_first_and_nothing_private(service: Service) -> None:
+    site = service.site(thread_url_template="https://news.example/?p={thread}", name="صحيفة <الصباح> & المساء")
+    first = approved(
+        service,
+        site,
+        author="ليلى <b>",
+        comment="شكراً <script>alert(1)</script> https://x.example",
+        thread_title="المكتبة",
+    )
+    second = approved(service, site, author="x me@example.org", parent=first, locale="en")
+    service.comment(site)
+    answer = atom(service, site)
+    assert answer.headers["content-type"] == "application/atom+xml"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    feed = ElementTree.fromstring(answer.text)
+    assert feed.tag == ATOM + "feed"
+    assert feed.findtext(ATOM + "title") == "المكتبة – صحيفة <الصباح> & المساء"
+    assert feed.find(f"{ATOM}link").get("href") == f"{service.base}/api/v1/sites/{site}/threads/41/feed.atom"  # type: ignore[union-attr]
+    entries = feed.findall(ATOM + "entry")
+    assert [e.findtext(ATOM + "id") for e in entries] == [f"urn:uuid:{second}", f"urn:uuid:{first}"]
+    assert entries[1].findtext(f"{ATOM}author/{ATOM}name") == "ليلى <b>"
+    content = entries[1].findtext(ATOM + "content") or ""
+    assert '<div dir="rtl">' in content
+    assert "<script" not in content
+    assert entries[1].find(ATOM + "link").get("href") == f"https://news.example/?p=41#comment-{first}"  # type: ignore[union-attr]
+    assert "me@example.org" not in answer.text
+    assert "reader-" not in answer.text
+    assert feed.findtext(ATOM + "updated") == entries[0].findtext(ATOM + "updated")
+    assert atom(service, site, **{"if-none-match": answer.headers["etag"]}).status == 304
+    service.decide(second, "hold")
+    assert atom(service, site, **{"if-none-match": answer.headers["etag"]}).text.count("<entry") == 1
+
+
+def test_an_empty_feed_is_a_feed(service: Service, site: str) -> None:
+    feed = ElementTree.fromstring(atom(service, site, "مقال جديد").text)
+    assert feed.findall(ATOM + "entry") == []
+    assert atom(service, "nowhere").status == 404
+
+
+# taking it back
+
+
+def private_path(service: Service, receipt: dict[str, Any]) -> str:
+    return str(receipt["status_url"]).removeprefix(service.base)
+
+
+@pytest.mark.parametrize("decision", ["", "approve", "reject", "spam"])
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_a_comment_that_is_withdrawn_is_gone_everywhere(service: Service, decision: str, method: str) -> None:
+    site, receiver = service.site(), Receiver()
+    service.send("POST", f"/api/v1/sites/{site}/endpoints", {"url": receiver.url, "events": ["comment.erased"]})
+    receipt = service.comment(site, thread="41", external_id="wp-9", comment="أمر سأندم على قوله")
+    if decision:
+        service.decide(receipt["id"], decision)
+    path = private_path(service, receipt)
+    assert service.get(path, accept="text/html").status == 200
+    assert service.get(path).json["status"] in {"pending", "approved", "rejected"}
+    assert service.request(method, path, b"", {"accept": "text/html"}).status == (204 if method == "DELETE" else 200)
+    assert service.get(path).status == 404
+    assert service.request(method, path, b"").status == 404
+    assert service.get(f"/api/v1/comments/{receipt['id']}", ADMIN).status == 404
+    assert service.get(f"/api/v1/comments?site={site}", ADMIN).json["total"] == 0
+    assert read(service, site).json["total"] == 0
+    event = json.loads(receiver.next()[1])
+    assert (event["type"], event["data"]["comment"]) == (
+        "comment.erased",
+        {"id": receipt["id"], "thread": "41", "external_id": "wp-9"},
+    )
+    assert event["data"]["sequence"] == (2 if decision else 1)
+    audit = service.get(f"/api/v1/sites/{site}/audit", ADMIN).json["items"][0]
+    assert (audit["action"], audit["by"]) == ("comment.erased", "author")
+    assert service.comment(site, external_id="wp-9")  # the id is free again
+    receiver.close()
+
+
+def test_nobody_else_withdraws_a_comment(service: Service, site: str) -> None:
+    one, other = service.comment(site), service.comment(site)
+    forged = private_path(service, one).replace(one["id"], other["id"])
+    for method in ("DELETE", "POST"):
+        assert service.request(method, forged, b"").status == 404
+    assert service.one(other["id"])["status"] == "pending"
+
+
+def test_who_withdrew_may_say_it_again(service: Service, site: str) -> None:
+    fields = {"author": "x", "email": "again@example.net", "comment": "the same words", "thread": "41"}
+    first = service.post(f"/api/v1/sites/{site}/comments", fields)
+    assert service.post(f"/api/v1/sites/{site}/comments", fields).status == 409
+    service.request("DELETE", private_path(service, first.json))
+    assert service.post(f"/api/v1/sites/{site}/comments", fields).status == 202
+
+
+def test_everything_of_an_address_is_erased(service: Service) -> None:
+    sites = [service.site(), service.site()]
+    who = f"gone-{uuid.uuid4().hex[:8]}@example.net"
+    for site in sites:
+        for thread in ("1", "2"):
+            service.comment(site, email=who, thread=thread)
+        service.comment(site)
+    answer = service.send("POST", "/api/v1/erase", {"email": who.upper()})
+    assert answer.status == 200
+    assert (answer.json["erased"], {site: answer.json["sites"][site] for site in sites}) == (4, dict.fromkeys(sites, 2))
+    assert who not in answer.text
+    assert [service.get(f"/api/v1/comments?site={site}", ADMIN).json["total"] for site in sites] == [1, 1]
+    assert service.send("POST", "/api/v1/erase", {"email": who}).json["erased"] == 0
+    assert service.send("POST", "/api/v1/erase", {"email": "nobody"}).errors == {"email": "invalid"}
+    token = service.send("POST", "/api/v1/tokens", {"name": "x", "role": "moderator"}).json["token"]
+    assert service.send("POST", "/api/v1/erase", {"email": who}, token).status == 403
+
+
+def test_an_admin_erases_one_comment(service: Service, site: str) -> None:
+    comment_id = service.comment(site)["id"]
+    token = service.send("POST", "/api/v1/tokens", {"name": "x", "role": "moderator"}).json["token"]
+    assert service.send("DELETE", f"/api/v1/comments/{comment_id}", {}, token).status == 403
+    assert service.send("DELETE", f"/api/v1/comments/{comment_id}").status == 204
+    assert service.send("DELETE", f"/api/v1/comments/{comment_id}").status == 404
+
+
+def test_the_shell_erases_too(service: Service) -> None:
+    who, site = f"shell-{uuid.uuid4().hex[:8]}@example.net", service.site()
+    service.comment(site, email=who)
+    command = [sys.executable, "-m", "moderation", "erase", who, "--yes", "--data", str(service.data)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{site}: 1 erased" in found.stdout
+    assert who not in found.stdout

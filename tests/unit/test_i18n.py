@@ -20,7 +20,7 @@ from moderation.i18n import accepted, catalogue, language_of, languages, transla
 from moderation.markup import direction
 from moderation.model import REASONS
 from moderation.store import pipe  # noqa: F401  its error belongs to the family too
-from moderation.web import admin_api, body, desk, mail_links, middleware, problem, submit
+from moderation.web import admin_api, body, desk, mail_links, middleware, problem, stream, submit
 
 PACKAGES = [Path(package.__file__).parent for package in (moderation, workers)]
 SOURCES = [path for package in PACKAGES for path in package.rglob("*.py")]
@@ -79,7 +79,7 @@ def of_templates() -> Iterator[str]:
 def used() -> frozenset[str]:
     named = [*submission.MESSAGES.values(), *body._MESSAGES.values(), *problem._TITLES.values()]
     named += [middleware.OURS, middleware.WRONG_METHOD, desk.TOO_MANY_TRIES]
-    named += [mail_links.NOT_OURS, admin_api.WRONG_PATTERN, *REASONS.values()]
+    named += [mail_links.NOT_OURS, admin_api.WRONG_PATTERN, stream.TOO_MANY_LISTENERS, *REASONS.values()]
     named += [submit.WAITS, submit.IS_PUBLISHED, *(error.message for error in family())]
     return frozenset([*named, *(text for _, text, _ in literals()), *of_templates()])
 
