@@ -1,6 +1,5 @@
 """Approved comments → an Atom feed (RFC 4287). Pure."""
 
-from urllib.parse import quote
 from xml.etree import ElementTree
 
 from moderation import markup, public
@@ -8,13 +7,6 @@ from moderation.model import Comment, Site
 
 _ATOM = "http://www.w3.org/2005/Atom"
 _NEVER = "1970-01-01T00:00:00.000Z"
-
-
-def _link(site: Site, comment: Comment) -> str:
-    page = str(comment.body.get("thread_url") or "").partition("#")[0]
-    if not page and site.thread_url_template:
-        page = site.thread_url_template.replace("{thread}", quote(comment.body["thread"], safe=""))
-    return f"{page}#comment-{comment.id}" if page else ""
 
 
 def _text(parent: ElementTree.Element, name: str, text: str, **attributes: str) -> None:
@@ -29,7 +21,7 @@ def _entry(feed: ElementTree.Element, site: Site, comment: Comment) -> None:
     _text(entry, "updated", shown["approved_at"])
     _text(entry, "published", shown["created_at"])
     _text(ElementTree.SubElement(entry, "author"), "name", shown["author"]["name"] or "–")
-    if link := _link(site, comment):
+    if link := public.link(site, comment):
         ElementTree.SubElement(entry, "link", {"rel": "alternate", "href": link})
     if comment.head.get("p"):
         ElementTree.SubElement(entry, "thr:in-reply-to", {"ref": f"urn:uuid:{comment.head['p']}"})

@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from moderation.hosts import ascii_host
+
 Outcome = Literal["hold", "spam", "reject"]
 Mode = Literal["hold_all", "trust", "publish_unless_flagged", "closed"]
+
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _OWN_FIELDS = frozenset(
     [
@@ -85,7 +88,7 @@ class Named(_Part):
     def model_post_init(self, _: object) -> None:
         if self.kind == "network":
             ipaddress.ip_network(self.value, strict=False)
-        if self.kind == "domain" and not _HOST.fullmatch(self.value.lower()):
+        if self.kind == "domain" and not _HOST.fullmatch(ascii_host(self.value)):
             raise ValueError("a domain looks like spam.example")
         if self.kind == "author" and not re.fullmatch(r"[0-9a-f]{24}", self.value):
             raise ValueError("an author is named by author.id: 24 hexadecimal digits")

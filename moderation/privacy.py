@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from moderation.hosts import ascii_host
+
 _AT_SIGNS = "@\uff20\ufe6b"  # fullwidth and small forms are read as an address by people too
 _STOP = frozenset(" \t\r\n<>()[]{},;:\"'«»“”‘’،؛?!؟|\\/=" + _AT_SIGNS)
 _DOTS = ".\u3002\uff0e\uff61"  # IDNA reads all of them as dots (RFC 3490, section 3.1)
@@ -114,8 +116,15 @@ def _link_token(key: bytes, purpose: str, subject: str) -> str:
 
 
 def normal_address(email: str) -> str:
-    """One spelling for look-ups: trimmed and case-folded. (RFC 5321 allows case in the local part; no host uses it.)"""
-    return email.strip().casefold()
+    """One spelling for look-ups: trimmed, in lower case, the host as it is looked up. (RFC 5321 allows case in the local part; no host uses it.)"""
+    email = email.strip()
+    if email.isascii():
+        return email.lower()
+    local, _, host = email.rpartition("@")
+    try:
+        return f"{local.casefold()}@{ascii_host(host)}"
+    except ValueError:
+        return email.casefold()
 
 
 def mask_address(email: str) -> str:

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from moderation import markup
-from moderation.model import Comment, Status
+from moderation.model import Comment, Site, Status
+from moderation.submission import is_on_site, origin_of
 
 
 def iso(ms: int) -> str:
@@ -16,6 +18,21 @@ def iso(ms: int) -> str:
 @lru_cache(maxsize=256)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def page(site: Site, body: dict[str, Any]) -> str:
+    """The page of a comment: the address that came with it, if it is on the site, else by the site's template; '' when neither is known."""
+    given = str(body.get("thread_url") or "").partition("#")[0]
+    template = site.thread_url_template or ""
+    if given and (is_on_site(given, site) or origin_of(given) == origin_of(template.replace("{thread}", "x"))):
+        return given
+    return template.replace("{thread}", quote(body["thread"], safe=""))
+
+
+def link(site: Site, comment: Comment) -> str:
+    """Where a comment stands on its page; '' when that is not known."""
+    found = page(site, comment.body)
+    return f"{found}#comment-{comment.id}" if found else ""
 
 
 def author(comment: Comment) -> dict[str, Any]:

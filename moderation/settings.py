@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from moderation.errors import ConfigurationError
+from moderation.hosts import ascii_host
 
 PREFIX = "MODERATION_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -89,9 +90,14 @@ def _mail_from(value: str | None) -> str | None:
             parsed = Address(addr_spec=value)
         except (ValueError, HeaderParseError, IndexError):
             parsed = Address()
-        if not parsed.username or not parsed.domain:
+        try:
+            domain = ascii_host(parsed.domain)
+        except ValueError:
+            domain = ""
+        if not parsed.username.isascii() or not parsed.username or not domain:
             raise ValueError("must be an address such as comments@news.example")
-    return value
+        return f"{parsed.username}@{domain}"
+    return None
 
 
 def _public_url(value: str | None) -> str | None:
@@ -99,7 +105,15 @@ def _public_url(value: str | None) -> str | None:
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must look like https://comments.example.org")
-        return value.rstrip("/")
+        try:
+            host = ascii_host(parts.hostname)
+        except ValueError:
+            raise ValueError("names a host that can't be looked up") from None
+        if not host.isascii() or not parts.path.isascii():
+            raise ValueError(
+                "must be written with percent-encoded letters, such as https://comments.example.org/%D8%A3"
+            )
+        return value.rstrip("/") if value.isascii() else value.rstrip("/").replace(parts.hostname, host)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Signatures that come with a form: the time at which it was opened (ours), and who its author is (the site's).
+"""Signatures that come with a form: the time at which it was opened, the proof of an address (ours), and who its author is (the site's).
 
 A stamp is `<Unix seconds>.<signature>`. An identity is `<Unix seconds until which it holds>.<HMAC-SHA-256 in hex>` over
 "<address, lower case>\\n<seconds>", with the site's identity key.
@@ -9,6 +9,7 @@ import hmac
 
 from moderation.privacy import Privacy, normal_address
 
+PROOF_COOKIE, PROOF_SECONDS = "commenter", 365 * 86_400
 _IDENTITY_MAX_SECONDS = 2 * 86_400
 
 
@@ -26,6 +27,17 @@ def age(privacy: Privacy, site: str, stamp: str, at: float) -> float:
     ):
         return -1.0
     return max(0.0, at - int(opened))
+
+
+def proof(privacy: Privacy, recipient: str) -> str:
+    """For the browser in which the link of a mail to this address (its keyed hash) was pressed: a cookie that says so."""
+    return f"{recipient}.{privacy.sign_link('commenter', recipient)}"
+
+
+def is_proved(privacy: Privacy, email: str, cookie: str) -> bool:
+    """Whether a cookie of ours proves that the address is theirs who send it."""
+    recipient, _, signature = cookie.partition(".")
+    return recipient == privacy.address_id(email) and privacy.link_is_ours("commenter", recipient, signature)
 
 
 def identity_key(privacy: Privacy, site: str) -> str:

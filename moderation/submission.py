@@ -1,7 +1,6 @@
 """Raw fields, from any door and under any alias → a Submission, or every field error at once. Pure."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from moderation.errors import FieldError, Invalid
 from moderation.model import Site, Submission
+from moderation.normal import nfc
 from moderation.policy import Policy
 
 ALIASES = {
@@ -52,7 +52,7 @@ MESSAGES = {
 def clean(text: str, *, lines: bool = False) -> str:
     """NFC, one kind of line break, no control characters, trimmed. Never anything that changes what was said."""
     if text.isprintable():  # nothing below could find anything: no controls, no line breaks
-        return unicodedata.normalize("NFC", text).strip()
+        return nfc(text).strip()
     if lines:
         text = (
             text.replace("\r\n", "\n")
@@ -63,7 +63,7 @@ def clean(text: str, *, lines: bool = False) -> str:
         )
     else:
         text = _BREAKS.sub(" ", text)
-    return unicodedata.normalize("NFC", _FORBIDDEN.sub("", text)).strip()
+    return nfc(_FORBIDDEN.sub("", text)).strip()
 
 
 def is_comment_id(text: str) -> bool:

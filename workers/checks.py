@@ -19,7 +19,6 @@ from moderation.store.checkers import VERDICTS, Checker
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
 from workers import signing
-from workers.drafts import thread_link
 from workers.retry import Outcome
 from workers.webhook import WebhookSender
 
@@ -42,7 +41,7 @@ class CheckSender:
         try:
             site, _ = await sites.load(self._store, job.site)
             name = job.target.removeprefix("report:")
-            checker = await checkers.load(self._store, job.site, name)
+            checker = await self._checker(site, job, name)
             if job.target.startswith("report:"):
                 return await self._report(checker, site, job.comment)
             if job.comment.status.value != "pending":
@@ -57,6 +56,14 @@ class CheckSender:
         except ModerationError as error:
             return Outcome(False, error.code, detail="Redis was out of reach")
 
+    async def _checker(self, site: Site, job: Job, name: str) -> Checker:
+        try:
+            return await checkers.load(self._store, job.site, name)
+        except NotFound:  # taken away since: then a human is told
+            if job.comment and job.comment.status.value == "pending" and not job.target.startswith("report:"):
+                await checkers.conclude(self._store, site, job.comment.id, name, "")
+            raise
+
     # Akismet
 
     async def _akismet(self, checker: Checker, site: Site, comment: Comment, call: str) -> tuple[Outcome, str]:
@@ -68,7 +75,7 @@ class CheckSender:
             "user_ip": client.get("address") or "127.0.0.1",
             "user_agent": client.get("agent", ""),
             "referrer": client.get("referrer", ""),
-            "permalink": thread_link(site, body, comment.id),
+            "permalink": public.link(site, comment),
             "comment_type": "reply" if comment.head.get("p") else "comment",
             "comment_author": body["name"],
             "comment_author_url": body.get("url", ""),
@@ -118,6 +125,9 @@ class CheckSender:
         if not outcome.ok:
             return outcome
         if outcome.status == 202:
+            await checkers.conclude(
+                self._store, site, job.comment.id, checker.name, ""
+            )  # nobody knows when, or whether
             return Outcome(True, "ok", 202, "it answers later")
         verdict, detail = _verdict(text)
         if verdict is None:

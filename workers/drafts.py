@@ -3,9 +3,8 @@
 import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
-from moderation import links, markup
+from moderation import links, markup, public
 from moderation.errors import NotFound
 from moderation.model import Comment, Decision, Site, Status
 from moderation.privacy import Sealed
@@ -15,6 +14,9 @@ from moderation.store.outbox import Job
 from workers import tell
 
 ACTS = (Decision.APPROVE, Decision.REJECT, Decision.SPAM)
+
+
+SHOWN_MAX, _AT_ONCE = 10, 50  # comments in a mail to a moderator, and looked at in one go
 
 
 class NotSent(Exception):
@@ -73,7 +75,7 @@ class Drafts:
 
     async def _to_author(self, job: Job, site: Site) -> Draft:
         comment, address = self._address_of(job.comment)
-        if comment.status.value != job.event["status"]:
+        if comment.status.value != job.event["status"] or _is_older(job, comment):
             raise NotSent("cancelled", "decided otherwise in the meantime")
         recipient = self._store.privacy.address_id(address)
         values = self._for_reader(site, comment, recipient) | _quoted(comment)
@@ -92,18 +94,20 @@ class Drafts:
 
     async def _about_reply(self, job: Job, site: Site) -> Draft:
         reply = job.comment
-        if reply is None or reply.status is not Status.APPROVED:
+        if reply is None or reply.status is not Status.APPROVED or _is_older(job, reply):
             raise NotSent("cancelled", "the reply is not published any more")
         parent = (await comments.load_many(self._store, [reply.head["p"]]))[0]
         parent, address = self._address_of(parent)
         recipient = self._store.privacy.address_id(address)
         if parent.status is not Status.APPROVED:
             raise NotSent("cancelled", "the comment replied to is not published any more")
+        if not parent.body.get("notify"):
+            raise NotSent("cancelled", "nobody asked to be told of replies")
         if reply.body["who"] == parent.body["who"]:
             raise NotSent("cancelled", "it is a reply to oneself")
         values = self._for_reader(site, parent, recipient) | {
             "author": reply.body["name"],
-            "link": thread_link(site, reply.body, reply.id),
+            "link": public.link(site, reply),
         }
         if await mailboxes.is_confirmed(self._store, site.id, recipient):
             values |= _quoted(reply) | {"yours": parent.body["text"], "yours_direction": _quoted(parent)["direction"]}
@@ -118,21 +122,26 @@ class Drafts:
         return {
             "site": site.name,
             "name": comment.body["name"],
-            "link": thread_link(site, comment.body, comment.id),
+            "link": public.link(site, comment),
             "unsubscribe": links.unsubscribe(self._store.privacy, self._base, recipient, site.id, thread),
         }
 
     async def _to_moderator(self, job: Job, site: Site, recipient: str, address: str) -> Draft:
         named = job.event["comments"].split() if "comments" in job.event else [job.event["comment"]]
-        found = await comments.load_many(self._store, named)
-        waiting = [c for c in found if c and c.status is Status.PENDING]
-        if not waiting:
+        waiting: list[Comment] = []
+        while named and len(waiting) < SHOWN_MAX:
+            found, named = await comments.load_many(self._store, named[:_AT_ONCE]), named[_AT_ONCE:]
+            waiting += [c for c in found if c and c.status is Status.PENDING]
+        total = await comments.count(self._store, site.id, Status.PENDING)
+        more_than_named = job.event.get("total", 1) > len(job.event.get("comments", "x").split())
+        if not waiting and not (more_than_named and total):
             raise NotSent("cancelled", "everything was decided in the meantime")
+        waiting = waiting[:SHOWN_MAX]
         now = time.time()
         values = {
             "site": site.name,
             "items": [self._item(comment, recipient, now) for comment in waiting],
-            "total": max(len(waiting), await comments.count(self._store, site.id, Status.PENDING)),
+            "total": max(len(waiting), total),
             "desk": f"{self._base}/review",
             "unsubscribe": links.unsubscribe(self._store.privacy, self._base, recipient, site.id),
         }
@@ -168,6 +177,11 @@ class Drafts:
         return Draft("endpoint", address, recipient, site, site.locale, to_reader=False, values=values)
 
 
+def _is_older(job: Job, comment: Comment) -> bool:
+    """Whether a later decision has mails of its own."""
+    return bool(job.event.get("sequence") != comment.head.get("q"))
+
+
 def _known(addresses: dict[str, str], recipient: str) -> str:
     if recipient not in addresses:
         raise NotSent("cancelled", "no longer among those who are told")
@@ -185,12 +199,3 @@ def _reader_draft(
 ) -> Draft:
     thread = keys.thread_key(comment.body["thread"])
     return Draft(kind, address, recipient, site, comment.body["locale"], thread, values=values)
-
-
-def thread_link(site: Site, body: dict[str, str], comment_id: str) -> str:
-    """Where the comment stands: the page's own address, else the site's template."""
-    if body.get("thread_url"):
-        return f"{body['thread_url'].partition('#')[0]}#comment-{comment_id}"
-    if site.thread_url_template:
-        return f"{site.thread_url_template.replace('{thread}', quote(body['thread'], safe=''))}#comment-{comment_id}"
-    return ""

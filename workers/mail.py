@@ -64,9 +64,14 @@ class MailSender:
         found = await mailboxes.suppression(self._store, draft.recipient, job.site, draft.thread_key)
         if found:
             raise NotSent("suppressed", f"{found.reason} ({found.scope.partition(':')[0]})", "held")
+        if job.target.startswith("admin:"):
+            return
         cap = READER_MAILS_A_DAY if draft.to_reader else MODERATOR_MAILS_A_DAY
+        whose = (
+            draft.recipient if draft.to_reader else f"{draft.recipient}:{job.site}"
+        )  # a moderator may have several sites
         day = datetime.now(UTC).date().isoformat()
-        if not await mailboxes.within_daily_cap(self._store, draft.recipient, job.delivery_id, day, cap):
+        if not await mailboxes.within_daily_cap(self._store, whose, job.delivery_id, day, cap):
             raise NotSent("capped", f"{cap} mails went to this address today", "held")
 
     def _written(self, job: Job, draft: Draft, address: str) -> bytes:
@@ -88,7 +93,7 @@ class MailSender:
 
     async def _judged(self, job: Job, draft: Draft, outcome: Outcome) -> Outcome:
         """What the mail server's answer means beyond this attempt."""
-        if outcome.code == "unclear" and await outbox.last_code(self._store, job.delivery_id) == "unclear":
+        if outcome.code == "unclear" and await self._was_unclear(job):
             return _ended(outcome)  # once more, under the same id, is all that can be asked of a mailbox
         if not outcome.ok and not outcome.counts:
             log.error(
@@ -99,6 +104,12 @@ class MailSender:
         if outcome.log.get("reason") == "unknown":
             await self._suppress(job, draft, outcome.detail)
         return outcome
+
+    async def _was_unclear(self, job: Job) -> bool:
+        try:
+            return "unclear" in await outbox.codes(self._store, job.delivery_id)
+        except ModerationError:
+            return False
 
     async def _suppress(self, job: Job, draft: Draft, detail: str) -> None:
         masked, at = mask_address(draft.address), iso(int(time.time() * 1000))

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from moderation.letters import Rendered, one_line
+from moderation.letters import Rendered, plain_line
 
 _CRLF = "\r\n"
 
@@ -31,7 +31,7 @@ def compose(envelope: Envelope, letter: Rendered) -> bytes:
     one of 78 characters or more would come out as an encoded word, and no mail program reads that.
     """
     message = EmailMessage(policy=SMTP)
-    message["From"] = Address(display_name=_name(envelope.sender_name), addr_spec=envelope.sender)
+    message["From"] = Address(display_name=plain_line(envelope.sender_name), addr_spec=envelope.sender)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(envelope.sent_at)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834
@@ -46,11 +46,6 @@ def compose(envelope: Envelope, letter: Rendered) -> bytes:
     if envelope.unsubscribe:  # RFC 8058
         raw |= {"List-Unsubscribe": f"<{envelope.unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     return _raw_lines(raw) + message.as_bytes()
-
-
-def _name(text: str) -> str:
-    """A display name without the marks that isolate it in running text."""
-    return one_line(text).strip("\u2068\u2069")
 
 
 def _raw_lines(headers: dict[str, str]) -> bytes:

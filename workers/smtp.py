@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from moderation.hosts import ascii_host
 from moderation.privacy import mask_addresses
 from workers.retry import Outcome
 
@@ -24,6 +25,11 @@ _ENHANCED = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 _HINT = re.compile(r"\b(\d{1,5})\s*(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b", re.IGNORECASE)
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 _UNKNOWN_CODES = frozenset({550, 551, 553})
+_UNKNOWN = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})  # RFC 3463, RFC 7505
+_OF_THE_SENDER = re.compile(
+    r"relay|sender|polic|spam|block|denied|permit|reject|\bspf\b|dkim|dmarc|list|reputation|auth|client|helo|rdns|\bip\b",
+    re.IGNORECASE,
+)
 _SAID_MAX = 300
 _NOT_IN_ADDRESSES = frozenset('<>()[]{},;:\\"')  # quoted local parts are not written to
 
@@ -65,7 +71,7 @@ def wire_address(address: str) -> str:
     odd = any(c.isspace() or not c.isprintable() or c in _NOT_IN_ADDRESSES for c in address)
     if odd or not local or not domain or "@" in local or address.startswith("-"):
         raise ValueError("not an address")
-    return f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"
+    return f"{local}@{ascii_host(domain)}"
 
 
 @dataclass(slots=True)
@@ -193,7 +199,7 @@ class _Sayer:
         self._telling = [part for part in (local, domain) if part]
 
     def __call__(self, code: int, text: str) -> str:
-        line = " ".join(text.split())
+        line = " ".join(text.encode("utf-8", "replace").decode().split())  # a server may say bytes that are no UTF-8
         found = _ENHANCED.search(line)
         if any(part in line.casefold() for part in self._telling) or "@" in line:
             line = found[0] if found else ""
@@ -203,6 +209,8 @@ class _Sayer:
 def judge(error: aiosmtplib.SMTPResponseException, said: _Sayer) -> Outcome:
     """A refusal of one mail. 4xx and full mailboxes come again; who is unknown is unknown for good."""
     code, text = error.code, error.message
+    if code < 200:  # no reply of SMTP at all: as good as none
+        return Outcome(False, "unclear", detail="the server's reply could not be read")
     if code in _AUTH_CODES:
         return _fault("auth", said(code, text), code)
     found = _ENHANCED.search(text)
@@ -211,11 +219,16 @@ def judge(error: aiosmtplib.SMTPResponseException, said: _Sayer) -> Outcome:
     detail = said(code, text)
     if 400 <= code < 500 or enhanced == ("2", "2") or (code == 552 and at_recipient):
         return Outcome(False, "later", code, detail, retry_after_seconds=_hint(text) if code < 500 else 0)
-    if at_recipient and code in _UNKNOWN_CODES and enhanced[0] in {"", "1"}:
+    if at_recipient and code in _UNKNOWN_CODES and _is_unknown(found[0] if found else "", text):
         return Outcome(False, "recipient", code, detail, final=True, log={"reason": "unknown"})
     if isinstance(error, aiosmtplib.SMTPSenderRefused):
         return Outcome(False, "sender", code, detail, final=True)
     return Outcome(False, "refused", code, detail, final=True)
+
+
+def _is_unknown(enhanced: str, text: str) -> bool:
+    """Whether a refusal speaks of the mailbox. Servers refuse senders, relays and listed addresses at RCPT too: those say nothing of it."""
+    return enhanced in _UNKNOWN if enhanced else not _OF_THE_SENDER.search(text)
 
 
 def judge_connecting(error: BaseException, said: _Sayer) -> Outcome:

@@ -10,7 +10,7 @@ from moderation.store.outbox import Job
 from workers.retry import Outcome
 
 DIGEST_EVERY_SECONDS = 300
-NAMED_MAX = 10  # comments that a digest shows; of the others it says how many
+NAMED_MAX = 500  # comments that a digest names; the first that still wait are shown, of the others it says how many
 _FIRST_ID = 100  # of the ids that belong to an event; those below are taken by its endpoints
 
 

@@ -56,9 +56,14 @@ def excerpt(text: str) -> str:
 
 
 def one_line(text: str, limit: int = NAME_MAX) -> str:
-    """A name or title for a line of ours: no breaks, no bidi controls, and isolated, so that it can't scramble what stands beside it."""
+    """A name or title for a line of ours: no breaks, no links, no bidi controls, and isolated, so that it can't scramble what is beside it."""
+    return f"\u2068{unlinked(plain_line(text, limit))}\u2069"
+
+
+def plain_line(text: str, limit: int = NAME_MAX) -> str:
+    """The same for a header, which makes no links and isolates what stands in it."""
     line = " ".join(markup.plain_line(text).split())
-    return f"\u2068{line if len(line) <= limit else line[: limit - 1].rstrip() + '…'}\u2069"
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 @pass_context

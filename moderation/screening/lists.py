@@ -1,18 +1,21 @@
 """Word lists, compiled once per policy. RE2 alone sees what people write: it is linear, whatever pattern a moderator made up."""
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import re2
 
 from moderation.policy import Outcome, WordList
-from moderation.screening.folding import skeleton
+from moderation.screening.folding import fold, skeleton
 
-_LETTER = r"[\p{L}\p{N}\p{M}_]"
-_EDGE = r"(?:^|[^\p{L}\p{N}\p{M}_])"
-_END = r"(?:$|[^\p{L}\p{N}\p{M}_])"
+_LETTER = r"[\p{L}\p{N}\p{M}]"
+_EDGE = r"(?:^|[^\p{L}\p{N}\p{M}])"
+_END = r"(?:$|[^\p{L}\p{N}\p{M}])"
+_INSIDE_MIN = 4  # letters of a word that is looked for inside of letters written apart
+_LOOKS_MAX = 50
 _SHOWN_MAX = 5
 _MEMORY = 64 << 20  # of one compiled list, in bytes
 
@@ -44,39 +47,41 @@ def check_pattern(entry: str) -> None:
         raise WrongPattern(f"{entry}: {said.decode(errors='replace') if isinstance(said, bytes) else said}") from None
 
 
-def _word(entry: str) -> str:
-    """A word or phrase as a pattern on a skeleton: spaces are any run of what is no letter, `*` at an end is any letters."""
+def _word(entry: str, spelled: Callable[[str], str]) -> str:
+    """A word or phrase as a pattern: spaces are any run of what is no letter, `*` at an end is any letters."""
     start, end = entry.startswith("*"), entry.endswith("*")
-    parts = [re2.escape(part) for part in re.split(r"\s+", skeleton(entry.strip("*")).strip()) if part]
-    body = r"[^\p{L}\p{N}\p{M}_]+".join(parts)
+    parts = [re2.escape(part) for part in re.split(r"[\s_]+", spelled(entry.strip("*")).strip()) if part]
+    if not parts:
+        return ""
+    body = r"[^\p{L}\p{N}\p{M}]+".join(parts)
     return (f"{_LETTER}*" if start else "") + body + (f"{_LETTER}*" if end else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One list: whole words on the skeleton, patterns on the folded text."""
+    """One list: whole words on the folded text, on its disguised words and inside of letters written apart; patterns on the folded text."""
 
     name: str
     outcome: Outcome
     words: Any = None
+    looks: Any = None  # the same words as they look
+    inside: Any = None
     patterns: Any = None  # all at once: which of them match, not where, is one pass over the text
     entries: tuple[str, ...] = ()  # of the patterns
 
-    def find(self, folded: str, skeletons: str) -> list[str]:
-        """What it found: words as they stand in the skeleton, patterns as they were written; at most a handful."""
+    def find(self, folded: str, disguised: str, apart: str) -> list[str]:
+        """What it found, at most a handful: words as they stand there, patterns as they were written. One pass over each text."""
         found: dict[str, None] = {}
-        at = 0
-        while self.words and len(found) < _SHOWN_MAX:
-            match = self.words.search(skeletons, at)
-            if not match:
-                break
-            found[match[1][:60]] = None
-            at = match.end(1)  # what ends one word may begin the next
+        for automaton, text in ((self.words, folded), (self.looks, disguised), (self.inside, apart)):
+            if automaton is None or not text:
+                continue
+            for match in itertools.islice(automaton.finditer(text), _LOOKS_MAX):
+                found[match[1][:60]] = None
+                if len(found) >= _SHOWN_MAX:
+                    return list(found)
         if self.patterns is not None:
-            found |= dict.fromkeys(
-                [self.entries[index] for index in sorted(self.patterns.Match(folded) or ())][:_SHOWN_MAX]
-            )
-        return list(found)
+            found |= dict.fromkeys([self.entries[index] for index in sorted(self.patterns.Match(folded) or ())])
+        return list(found)[:_SHOWN_MAX]
 
 
 def compile_list(given: WordList) -> Matcher:
@@ -86,20 +91,37 @@ def compile_list(given: WordList) -> Matcher:
         for entry in entries:
             check_pattern(entry)
         patterns = re2.Set.SearchSet(_options(case_sensitive=False))
-        for entry in entries:
-            patterns.Add(entry[1:-1])
-        patterns.Compile()
-    return Matcher(given.name, given.outcome, compile_words(given.entries), patterns, entries)
-
-
-def compile_words(entries: Iterable[str]) -> Any:
-    """All words of a list as one automaton, None for none. Its first group is the word."""
-    words = sorted(
-        {_word(entry) for entry in entries if not is_pattern(entry)} - {"", f"{_LETTER}*", f"{_LETTER}*" * 2}
+        try:
+            for entry in entries:
+                patterns.Add(entry[1:-1])
+            patterns.Compile()
+        except re2.error:
+            raise WrongPattern("the patterns are too large together") from None
+    words = [entry for entry in given.entries if not is_pattern(entry)]
+    long = [entry for entry in words if len(entry.strip("*")) >= _INSIDE_MIN and " " not in entry.strip()]
+    return Matcher(
+        given.name,
+        given.outcome,
+        compile_words(words),
+        compile_words(words, skeleton),
+        compile_words(long, skeleton, whole=False),
+        patterns,
+        entries,
     )
+
+
+def compile_words(entries: Iterable[str], spelled: Callable[[str], str] = fold, *, whole: bool = True) -> Any:
+    """All words of a list as one automaton, None for none. Its first group is the word. Raises WrongPattern."""
+    words = sorted({_word(entry, spelled) for entry in entries if not is_pattern(entry)} - {""})
     if not words:
         return None
     try:
-        return re2.compile(f"{_EDGE}({'|'.join(words)}){_END}", _options(case_sensitive=True))
+        edges = (_EDGE, _END) if whole else ("", "")
+        return re2.compile(f"{edges[0]}({'|'.join(words)}){edges[1]}", _options(case_sensitive=True))
     except re2.error:
         raise WrongPattern("the list is too large") from None
+
+
+def without(allowed: Any, text: str) -> str:
+    """The text without the allowed words. Twice, because one edge can't belong to two words that stand together."""
+    return str(allowed.sub(" ", allowed.sub(" ", text))) if allowed is not None and text else text

@@ -24,9 +24,9 @@ class Facts(NamedTuple):
     trap: bool = False
     fill_seconds: float | None = None  # None: no stamp; negative: a forged one
     identified: bool = False  # the site signed for this author
+    confirmed: bool = False  # they pressed the link of a mail to this address, in this browser
     approved: int = 0  # the author's comments so far
     refused: int = 0
-    confirmed: bool = False  # the author confirmed the address by a mailed link
     moderators: tuple[str, ...] = ()  # their names
     name_owner: str = ""  # the regular whose name looks like this one
     thread_first_ms: int = 0  # when the thread's first comment came

@@ -1,43 +1,52 @@
 """Rules about who writes."""
 
-import re
+import itertools
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import urlsplit
 
+import re2
+
+from moderation.hosts import ascii_host
 from moderation.model import Submission
-from moderation.screening.folding import name_key
+from moderation.screening.folding import name_key, visible
 from moderation.screening.outcome import Facts, Reason
 from moderation.screening.rulebook import Rulebook, known_disposable, parents
 
-_HOST = re.compile(r"https?://([^\s/?#:\"'<>]{1,253})|\bwww\.([^\s/?#:\"'<>]{1,249})", re.IGNORECASE)
-_HOSTS_MAX = 100
+# Whatever reads as a host: after a scheme and user information or by itself, in any script. RE2, because it is linear.
+_HOST = re2.compile(
+    r"(?:[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}-]{0,61}[\p{L}\p{N}\p{M}])?[.。．])+\p{L}[\p{L}\p{N}\p{M}-]{1,30}"
+)
+_HOSTS_MAX = 200
 
 
 def _hosts(said: Submission) -> Iterable[str]:
-    """Of the address, the url field and the links, in lower case."""
+    """Of the address, the url field and the text, as they are looked up."""
     if said.email:
         yield _domain(said.email)
-    if said.url:
-        yield (urlsplit(said.url).hostname or "").rstrip(".")
-    if "://" in said.text or "www." in said.text:
-        for number, match in enumerate(_HOST.finditer(said.text)):
-            if number >= _HOSTS_MAX:
-                break
-            yield (match[1] or match[2]).rpartition("@")[2].lower().rstrip(".")
+    for text in (said.url, said.text):
+        if "." in text or "。" in text or "．" in text:
+            for match in itertools.islice(_HOST.finditer(visible(text)), _HOSTS_MAX):
+                yield _looked_up(match[0])
+
+
+def _looked_up(host: str) -> str:
+    try:
+        return ascii_host(host).rstrip(".")
+    except ValueError:
+        return host.lower()
 
 
 def _domain(email: str) -> str:
-    return email.rpartition("@")[2].lower()
+    return _looked_up(email.rpartition("@")[2])
 
 
 def allowed(said: Submission, facts: Facts, book: Rulebook) -> Reason | None:
-    """Somebody on the allow-list: what block-lists find is overruled. Only what can't be typed by others counts as an author."""
+    """Somebody on the allow-list: what block-lists find is overruled. An address that was only typed proves nothing."""
     if not (book.allow.authors or book.allow.domains or book.allow.networks):
         return None
-    hosts = [_domain(said.email)] if said.email else []
-    author = facts.author if facts.identified or facts.confirmed else ""
-    found = book.allow.find(author, facts.address, hosts, facts.at)
+    proved = facts.identified or facts.confirmed
+    hosts = [_domain(said.email)] if said.email and proved else []
+    found = book.allow.find(facts.author if proved else "", facts.address, hosts, facts.at)
     return Reason("allow_list", "publish", f"{found.kind} {_shown(found.kind, found.value)}") if found else None
 
 
@@ -88,8 +97,9 @@ def impersonation(said: Submission, facts: Facts, book: Rulebook) -> Reason | No
     return None
 
 
-def first_time(_: Submission, facts: Facts, book: Rulebook) -> Reason | None:
-    """No comment of this author was approved before."""
-    if book.policy.first_time and not facts.approved:
+def first_time(said: Submission, facts: Facts, book: Rulebook) -> Reason | None:
+    """No comment of this author was approved before. Who gives no address has no past."""
+    known = facts.approved and (said.email or facts.identified)
+    if book.policy.first_time and not known:
         return Reason("first_time", book.policy.first_time, "no approved comment yet")
     return None

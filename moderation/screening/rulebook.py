@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from moderation.hosts import ascii_host
 from moderation.policy import Named, Policy
 from moderation.screening.folding import name_key
 from moderation.screening.lists import Matcher, WrongPattern, compile_list, compile_words
+from moderation.screening.outcome import SEVERITY
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -24,31 +26,29 @@ def known_disposable() -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Authors, networks and domains by name, each with what was set for it."""
+    """Authors, networks and domains by name, each with everything that was set for it."""
 
-    authors: Mapping[str, Named] = field(default_factory=dict)
-    domains: Mapping[str, Named] = field(default_factory=dict)
+    authors: Mapping[str, list[Named]] = field(default_factory=dict)
+    domains: Mapping[str, list[Named]] = field(default_factory=dict)
     networks: tuple[tuple[Network, Named], ...] = ()
 
     @classmethod
     def of(cls, named: Iterable[Named]) -> "People":
-        authors, domains, networks = dict[str, Named](), dict[str, Named](), list[tuple[Network, Named]]()
+        authors, domains, networks = dict[str, list[Named]](), dict[str, list[Named]](), list[tuple[Network, Named]]()
         for one in named:
             if one.kind == "author":
-                authors[one.value] = one
+                authors.setdefault(one.value, []).append(one)
             elif one.kind == "domain":
-                domains[one.value.lower().strip(".")] = one
+                domains.setdefault(ascii_host(one.value).strip("."), []).append(one)
             else:
                 networks.append((ipaddress.ip_network(one.value, strict=False), one))
         return cls(authors, domains, tuple(networks))
 
     def find(self, author: str, address: str, hosts: Iterable[str], at: float) -> Named | None:
-        """The first that applies at this time."""
-        found: list[Named | None] = []
-        if self.authors:
-            found.append(self.authors.get(author))
+        """The gravest that applies at this time."""
+        found = list(self.authors.get(author, ())) if self.authors else []
         if self.domains:
-            found += [self.domains.get(parent) for host in hosts for parent in parents(host)]
+            found += [one for host in hosts for parent in parents(host) for one in self.domains.get(parent, ())]
         if self.networks and address:
             try:
                 ip: Any = ipaddress.ip_address(address.partition("/")[0])
@@ -56,7 +56,8 @@ class People:
                 ip = None
             ip = getattr(ip, "ipv4_mapped", None) or ip
             found += [one for network, one in self.networks if ip and ip.version == network.version and ip in network]
-        return next((one for one in found if one and (one.until is None or _seconds(one.until) > at)), None)
+        live = [one for one in found if one.until is None or _seconds(one.until) > at]
+        return max(live, key=lambda one: SEVERITY[getattr(one, "outcome", "publish")], default=None)
 
 
 def _seconds(instant: str) -> float:

@@ -75,14 +75,23 @@ async def conclude(store: Store, site: Site, comment_id: str, name: str, verdict
     Spam and reject are decided in its name, unless somebody decided before. When all said `publish` and the rules would have published,
     the comment is. Otherwise a human is told. Raises NotFound.
     """
+    comment = await _note(store, site, comment_id, name, verdict, detail, "")
+    if comment.status is not Status.PENDING or comment.head.get("by"):
+        return comment  # somebody decided about it already
+    if verdict in _DECISIONS:
+        return await _decide(store, comment, _DECISIONS[verdict], name, "")
+    said = comment.head.get("ck", {})
+    if (
+        verdict == "publish"
+        and _would_publish(comment)
+        and all(said.get(one) == "publish" for one in {*site.checkers, name})
+    ):
+        return await _decide(store, comment, Decision.APPROVE, "rules", "author reply")
+    return await _note(store, site, comment_id, "", "", "", comments.notify_mode(site))
+
+
+async def _note(store: Store, site: Site, comment_id: str, name: str, verdict: str, detail: str, tells: str) -> Comment:
     tag = store.tag_of_id(comment_id)
-    ends = verdict in _DECISIONS
-    tells = "" if ends else comments.notify_mode(site)
-    comment = (await comments.load_many(store, [comment_id]))[0]
-    if comment is None:
-        raise NotFound("There is no such comment.")
-    said = {**comment.head.get("ck", {}), name: verdict} if verdict else comment.head.get("ck", {})
-    publishes = _would_publish(comment) and all(said.get(one) == "publish" for one in site.checkers)
     reply = await scripts.run(
         store.pipe,
         "checked",
@@ -91,21 +100,14 @@ async def conclude(store: Store, site: Site, comment_id: str, name: str, verdict
         name if verdict else "",
         verdict,
         detail,
-        "" if publishes else tells,
+        tells,
         tag,
         site.id,
         store.new_id(site.id),
     )
     if reply[0] == "missing":
         raise NotFound("There is no such comment.")
-    comment = parse_value(comment_id, reply[1])
-    if comment.status is not Status.PENDING or comment.head.get("by"):
-        return comment  # somebody decided about it already
-    if ends:
-        return await _decide(store, comment, _DECISIONS[verdict], name, "")
-    if publishes:
-        return await _decide(store, comment, Decision.APPROVE, "rules", "author reply")
-    return comment
+    return parse_value(comment_id, reply[1])
 
 
 def _would_publish(comment: Comment) -> bool:

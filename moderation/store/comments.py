@@ -136,7 +136,7 @@ async def submit(
         f"{tag}nd:{site.id}:{said_today()}" if bands else "",
         " ".join(bands),
         privacy.seal(client, comment_id) if client and site.checkers and status is Status.PENDING else "",
-        name_key(said.name) if status is Status.APPROVED else "",
+        name_key(body["name"]) if status is Status.APPROVED else "",
         REGULAR_AFTER,
     )
     if store.replicas_to_ack:

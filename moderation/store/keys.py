@@ -9,7 +9,7 @@
 | m:{g}:session:<sha256>            | string | JSON of a signed-in moderator                           | 12 h idle | people                |
 | m:{g}:suppressed                  | zset   | who has a suppression, score 0: hashes of addresses     | for ever  | mailboxes             |
 | m:{g}:sup:<recipient>             | hash   | scope → JSON (reason, at, masked address)               | for ever  | mailboxes             |
-| m:{g}:soft:<recipient>            | string | soft bounces                                            | 4 days    | mailboxes             |
+| m:{g}:soft:<recipient>            | set    | reports of soft bounces                                 | 4 days    | mailboxes             |
 | m:{g}:mails:<recipient>:<day>     | set    | delivery ids of a day's mails                           | 2 days    | mailboxes             |
 | m:{g}:report:<hash>               | string | a relay's report that was heard                         | 1 day     | mailboxes             |
 | m:{g}:housekeeping                | string | a worker has had its turn                               | 1 h       | housekeeping          |

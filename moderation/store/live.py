@@ -17,7 +17,7 @@ class Place:
     comment: str = ""
     audit: str = ""
     claims: dict[str, dict[str, str]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] | None = None
 
     def mark(self) -> str:
         """As the id of an event, to go on from."""

@@ -102,17 +102,23 @@ async def lift(store: Store, recipient: str, scope: str | None = None) -> None:
         await store.pipe.call_many([("ZREM", _SUPPRESSED, recipient), ("DEL", f"{keys.GLOBAL}soft:{recipient}")])
 
 
-async def soft_bounce(store: Store, recipient: str) -> bool:
-    """A mailbox was full or away. Whether that is once too often within four days."""
+async def soft_bounces(store: Store, recipient: str, report_id: str) -> int:
+    """A mailbox was full or away: how many reports said so within four days, this one among them. A repeated report counts once."""
     key = f"{keys.GLOBAL}soft:{recipient}"
-    count, _ = await store.pipe.call_many([("INCR", key), ("EXPIRE", key, SOFT_DAYS * DAY_SECONDS)])
-    return int(count) >= SOFT_BOUNCES_MAX
+    _, _, count = await store.pipe.call_many(
+        [("SADD", key, keys.thread_key(report_id)), ("EXPIRE", key, SOFT_DAYS * DAY_SECONDS), ("SCARD", key)]
+    )
+    return int(count)
 
 
-async def is_first_report(store: Store, report_id: str) -> bool:
-    """Whether a relay's report came for the first time; relays repeat them."""
-    key = f"{keys.GLOBAL}report:{keys.thread_key(report_id)}"
-    return bool(await store.pipe.call("SET", key, "1", "NX", "EX", DAY_SECONDS))
+async def was_heard(store: Store, report_id: str) -> bool:
+    """Whether a relay's report was acted on; relays repeat them."""
+    return bool(await store.pipe.call("EXISTS", f"{keys.GLOBAL}report:{keys.thread_key(report_id)}"))
+
+
+async def hear(store: Store, report_id: str) -> None:
+    """It was."""
+    await store.pipe.call("SET", f"{keys.GLOBAL}report:{keys.thread_key(report_id)}", "1", "EX", DAY_SECONDS)
 
 
 async def within_daily_cap(store: Store, recipient: str, delivery_id: str, day: str, cap: int) -> bool:

@@ -109,7 +109,7 @@ async def settle(
         job.lease,
         step.state,
         step.delay_ms,
-        to_json(attempt),
+        to_json({name: _readable(value) for name, value in attempt.items()}),
         external_id,
         tag,
         "1" if step.counts else "",
@@ -125,6 +125,11 @@ async def settle(
         patience.messages,
     )
     return bool(reply == "ok")
+
+
+def _readable(value: Any) -> Any:
+    """What others say may be no text at all; a log keeps what can be read of it."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _counted(attempt: dict[str, Any]) -> str:
@@ -260,10 +265,10 @@ async def page(
     return [d | {"type": from_json(e)["type"] if e else None} for d, e in zip(found, events, strict=True)]
 
 
-async def last_code(store: Store, delivery_id: str) -> str:
-    """The code of a delivery's last attempt, '' before the first."""
-    last = await store.pipe.call("LINDEX", f"{store.tag_of_id(delivery_id)}at:{delivery_id}", -1)
-    return from_json(last)["code"] if last else ""
+async def codes(store: Store, delivery_id: str) -> set[str]:
+    """What the attempts of a delivery came to so far."""
+    attempts = await store.pipe.call("LRANGE", f"{store.tag_of_id(delivery_id)}at:{delivery_id}", 0, -1)
+    return {from_json(attempt)["code"] for attempt in attempts}
 
 
 async def states(store: Store, comments: list[Comment]) -> dict[str, str]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from moderation.errors import Conflict, Forbidden, ModerationError, TooMany, Unauthorized
+from moderation.errors import Conflict, Forbidden, ModerationError, NotFound, TooMany, Unauthorized
 from moderation.markup import plain_line
-from moderation.model import Moderator, Role, Status
+from moderation.model import Decision, Moderator, Role, Status
 from moderation.screening.similar import groups
 from moderation.store import comments, people
 from moderation.submission import is_comment_id
@@ -102,9 +102,11 @@ async def queue(request: web.Request) -> web.Response:
     items = [for_moderators(store, comment, "none") for comment in found.items[:_PAGE]]
     for item in items:
         item["thread"]["shown"] = plain_line(item["thread"]["title"] or item["thread"]["id"])
+        item["alike"] = []
         item["found"] = [reason for reason in item["screening"]["reasons"] if reason["rule"] != "site_mode"]
     more = items[-1]["id"] if len(found.items) > _PAGE else ""
-    items = _one_row_each(items)
+    if (query.status or Status.PENDING) is Status.PENDING:
+        items = _one_row_each(items)
     counts = {status.value: sum([await comments.count(store, name, status) for name in names]) for status in Status}
     return pages.page(
         request, "review.html", locale_of(request), items=items, total=found.total, more=more, shown=(query.status or Status.PENDING).value, counts=counts,
@@ -134,6 +136,8 @@ async def act(request: web.Request) -> web.Response:
         "desk", request.cookies.get(SESSION_COOKIE, ""), str(fields.get("form_token", ""))
     ):
         raise Forbidden("This page was open for too long. Load it again.", code="form_token")
+    if not is_comment_id(request.match_info["id"]):
+        raise NotFound("There is no such comment.")
     found = await comments.load(context.store, request.match_info["id"])
     if not moderator.may(Role.MODERATOR, found.site):
         raise Forbidden()
@@ -143,7 +147,8 @@ async def act(request: web.Request) -> web.Response:
     try:
         decided = await carry_out(context, moderator, found, asked)
         done = decided.status.value
-        await _decide_alike(context, moderator, asked, str(fields.get("also", "")).split()[:_PAGE])
+        if asked.decision in {Decision.REJECT, Decision.SPAM}:  # what is published, somebody has read to the end
+            await _decide_alike(context, moderator, asked, str(fields.get("also", "")).split()[:_PAGE])
     except ModerationError as error:
         if problem.status_of(error) != 409:
             raise

@@ -12,7 +12,7 @@ from moderation import letters
 from moderation.errors import FieldError, Invalid, NotFound, Unauthorized
 from moderation.i18n import languages
 from moderation.model import Role
-from moderation.privacy import mask_address
+from moderation.privacy import mask_address, mask_addresses
 from moderation.public import iso
 from moderation.store import mailboxes, outbox, sites
 from moderation.store.mailboxes import Suppression
@@ -67,7 +67,7 @@ async def add_suppression(request: web.Request) -> web.Response:
         await sites.load(store, asked.site)
     scope = mailboxes.site_scope(asked.site) if asked.site else mailboxes.ALL
     recipient = store.privacy.address_id(address)
-    wanted = Suppression(recipient, scope, "by_hand", _now(), mask_address(address), asked.detail)
+    wanted = Suppression(recipient, scope, "by_hand", _now(), mask_address(address), mask_addresses(asked.detail))
     await mailboxes.suppress(store, wanted)
     found = await mailboxes.of_recipient(store, recipient)
     return json(_shown(next(one for one in found if one.scope == scope)), 201)
@@ -105,15 +105,14 @@ async def bounce(request: web.Request) -> web.Response:
     asked = body.parse_as(BounceIn, raw)
     store, address = context.store, _address(asked.email)
     recipient, masked = store.privacy.address_id(address), mask_address(address)
-    if not await mailboxes.is_first_report(store, report_id):
-        return json({"suppressed": bool(await mailboxes.of_recipient(store, recipient))})
     reason = {"bounce.hard": "bounced", "complaint": "complained"}.get(asked.type)
-    if reason is None and await mailboxes.soft_bounce(store, recipient):
+    if reason is None and await mailboxes.soft_bounces(store, recipient, report_id) >= mailboxes.SOFT_BOUNCES_MAX:
         reason = "bounced"
-    if reason:
-        detail = asked.type
-        await mailboxes.suppress(store, Suppression(recipient, mailboxes.ALL, reason, _now(), masked, detail))
-        await _tell_admins(context, recipient, masked, detail)
+    if reason and not await mailboxes.was_heard(store, report_id):
+        # noted as heard only after it was acted on: a relay repeats what was not answered
+        await mailboxes.suppress(store, Suppression(recipient, mailboxes.ALL, reason, _now(), masked, asked.type))
+        await _tell_admins(context, recipient, masked, asked.type)
+        await mailboxes.hear(store, report_id)
     return json({"suppressed": bool(reason)})
 
 

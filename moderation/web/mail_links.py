@@ -5,9 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from moderation import links, markup, submission
+from moderation import links, markup, stamps, submission
 from moderation.errors import Conflict, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Site
+from moderation.privacy import Sealed
 from moderation.public import iso
 from moderation.store import comments, keys, mailboxes, sites
 from moderation.store.mailboxes import Suppression
@@ -183,7 +184,22 @@ async def confirm(request: web.Request) -> web.Response:
     """Yes. Who unsubscribed from the site or the thread before is told again."""
     context, comment = await _confirming(request)
     store, site = context.store, comment.site
-    recipient = store.privacy.address_id(store.privacy.open(comment.body["email"], comment.id))
+    try:
+        recipient = store.privacy.address_id(store.privacy.open(comment.body["email"], comment.id))
+    except Sealed:
+        raise NotFound("There is no such comment.") from None
     await mailboxes.confirm(store, site, recipient)
     await mailboxes.forgive(store, recipient, site, keys.thread_key(comment.body["thread"]))
-    return _confirm_answer(request, comment, done=True)
+    response = _confirm_answer(request, comment, done=True)
+    secure = context.base_url.startswith("https://")
+    # their next comments, posted from pages of the site, carry it: whoever only types the address has no such cookie
+    response.set_cookie(
+        stamps.PROOF_COOKIE,
+        stamps.proof(store.privacy, recipient),
+        max_age=stamps.PROOF_SECONDS,
+        httponly=True,
+        secure=secure,
+        samesite="None" if secure else "Lax",
+        path="/",
+    )
+    return response

@@ -116,18 +116,20 @@ async def find(store: Store, names: list[str], query: CommentQuery) -> Page:
         merged += part.items
         total += part.total
     if query.sort == "risk":
-        return Page(_riskiest(merged, query), total)
+        last = (await comments.load_many(store, [query.cursor]))[0] if query.cursor else None
+        return Page(_riskiest(merged, last, query.limit), total)
     merged.sort(key=lambda comment: comment.id, reverse=query.sort == "newest")
     return Page(merged[: query.limit + 1], total)
 
 
-def _riskiest(found: list[Comment], query: CommentQuery) -> list[Comment]:
-    """Highest risk first, the older first among equals; from where the cursor's comment stands."""
-    found.sort(key=lambda comment: (-_risk(comment), comment.id))
-    if query.cursor:
-        at = next((index for index, comment in enumerate(found) if comment.id == query.cursor), None)
-        found = found[at + 1 :] if at is not None else []
-    return found[: query.limit + 1]
+def _riskiest(found: list[Comment], last: Comment | None, limit: int) -> list[Comment]:
+    """Highest risk first, the older first among equals; after the last one seen, wherever that is by now."""
+    found.sort(key=_by_risk)
+    return [comment for comment in found if last is None or _by_risk(comment) > _by_risk(last)][: limit + 1]
+
+
+def _by_risk(comment: Comment) -> tuple[float, str]:
+    return -_risk(comment), comment.id
 
 
 def _risk(comment: Comment) -> float:

@@ -245,6 +245,7 @@ class CheckerOut(Output):
 
 
 class VerdictIn(Input):
+    comment: Id = Field(description="the id of the comment, so that the signature covers it")
     verdict: Literal["publish", "hold", "spam", "reject"]
     reason: Annotated[str, StringConstraints(max_length=200)] = ""
 

@@ -10,12 +10,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from moderation import stamps, submission
 from moderation.egress import url_to_block
-from moderation.errors import NotFound, Unauthorized
+from moderation.errors import FieldError, Invalid, NotFound, Unauthorized
 from moderation.model import Site
 from moderation.policy import Policy
 from moderation.privacy import new_secret
 from moderation.store import checkers, comments, sites, trial
 from moderation.store.checkers import Checker
+from moderation.submission import MESSAGES
 from moderation.web import body
 from moderation.web.admin_api import check_policy, site_for_admin
 from moderation.web.answer import json
@@ -100,6 +101,8 @@ async def answer(request: web.Request) -> web.Response:
     except (WebhookVerificationError, ValueError, TypeError):
         raise Unauthorized("The signature is wrong or too old.", code="signature") from None
     asked = body.parse_as(VerdictIn, raw)
+    if asked.comment != comment_id:  # the signature covers it: an answer about one comment says nothing of another
+        raise Invalid([FieldError("comment", "invalid", MESSAGES["invalid"])])
     site, _ = await sites.load(context.store, comment.site)
     decided = await checkers.conclude(context.store, site, comment_id, "external", asked.verdict, asked.reason)
     return json({"id": comment_id, "status": decided.status.value})

@@ -16,6 +16,7 @@ from moderation.web.context import CONTEXT
 from moderation.web.review_api import visible_sites
 
 LISTENERS_MAX = 200  # of one process
+_COME_AGAIN_SECONDS = 30
 _LOOK_SECONDS, _ALIVE_SECONDS = 0.5, 15.0
 _LIFE_SECONDS = 1800.0  # then the client comes again, and its rights are looked at again
 TOO_MANY_LISTENERS = "Too many are listening right now."
@@ -27,7 +28,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     names = await visible_sites(context.store, moderator, request.query.get("site") or None)
     if context.listeners >= LISTENERS_MAX:
-        raise TooMany(30, TOO_MANY_LISTENERS)
+        raise TooMany(_COME_AGAIN_SECONDS, TOO_MANY_LISTENERS)
     place = Place.at(request.headers.get("Last-Event-ID", ""))
     response = web.StreamResponse(
         headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}

@@ -1,6 +1,7 @@
 """The door for comments: JSON and forms, the site's own name for it and WordPress's."""
 
 import asyncio
+import re
 import time
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
@@ -11,6 +12,7 @@ from moderation import stamps, submission
 from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
 from moderation.i18n import translate
 from moderation.model import Comment, Site, Status, Submission, created_ms
+from moderation.privacy import mask_addresses
 from moderation.public import iso
 from moderation.screening import HELD, Facts, screen
 from moderation.screening.mode import is_closed
@@ -119,20 +121,21 @@ async def _store(
             check_origin(request, site, context.own_origin)
             said = submission.parse(fields, site, json=is_json, locale=locale_of(request, site.locale))
             book, rules = context.rules(site, version)
-            facts = _known(context, site, said, fields, address)
+            facts = _known(request, context, site, said, fields, address)
             if book.closes:
+                _refuse_closed(site, said, facts)
+            await _in_step()
+            shown = _as_shown(said)
+            names: tuple[str, ...] = ()
+            if book.asks_past:
+                names = bands(shown.text) if site.policy.near_duplicates else ()
+                facts = await past.learn_of(context.store, site, shown, names, facts)
                 _refuse_closed(site, said, facts)
         except (Forbidden, Invalid):
             if fresh:
                 raise
             continue  # only a fresh copy of the site may refuse: our own may be old
-        await _in_step()
-        names: tuple[str, ...] = ()
-        if book.asks_past:
-            names = bands(said.text) if site.policy.near_duplicates else ()
-            facts = await past.learn_of(context.store, site, said, names, facts)
-            _refuse_closed(site, said, facts)
-        verdict = screen(said, facts, book, rules)
+        verdict = screen(shown, facts, book, rules)
         if site.checkers:
             verdict = until_checked(verdict, site.checkers)
         trace = (
@@ -161,7 +164,15 @@ async def _store(
 _NOTHING_FOUND = (HELD,)
 
 
-def _known(context: Context, site: Site, said: Submission, fields: dict[str, object], address: str) -> Facts:
+def _as_shown(said: Submission) -> Submission:
+    """With typed addresses masked: rules say what they found, and nothing they say may hold one."""
+    name, text = mask_addresses(said.name), mask_addresses(said.text)
+    return said if name is said.name and text is said.text else said._replace(name=name, text=text)
+
+
+def _known(
+    request: web.Request, context: Context, site: Site, said: Submission, fields: dict[str, object], address: str
+) -> Facts:
     """What the door knows beside the comment. Signatures are looked at here: rules are pure."""
     policy, privacy, at = site.policy, context.store.privacy, time.time()
     facts = Facts(at, privacy.author_id(site.id, said.email, said.name), address)
@@ -172,13 +183,23 @@ def _known(context: Context, site: Site, said: Submission, fields: dict[str, obj
         facts = facts._replace(fill_seconds=stamps.age(privacy, site.id, str(stamp), at))
     if signed and stamps.identity_is_right(privacy, site.id, said.email, str(signed), at):
         facts = facts._replace(identified=True)
+    proof = request.headers.get(hdrs.COOKIE) and request.cookies.get(stamps.PROOF_COOKIE)
+    if proof and said.email and stamps.is_proved(privacy, said.email, proof):
+        facts = facts._replace(confirmed=True)
     return facts
 
 
 def _client(request: web.Request, address: str) -> str:
     """What outside checkers are told of whoever sent it."""
-    agent, referrer = (request.headers.get(name, "")[:500] for name in (hdrs.USER_AGENT, hdrs.REFERER))
-    return to_json({"address": address, "agent": agent, "referrer": referrer}).decode()
+    agent, referrer = request.headers.get(hdrs.USER_AGENT, ""), request.headers.get(hdrs.REFERER, "")
+    told = {
+        "address": address,
+        "agent": agent[:500],
+        "referrer": re.split("[?#]", referrer)[0][:500],
+    }  # a query may hold anything
+    return to_json(
+        {name: mask_addresses(text.encode("utf-8", "replace").decode()) for name, text in told.items()}
+    ).decode()
 
 
 def _refuse_closed(site: Site, said: Submission, facts: Facts) -> None:

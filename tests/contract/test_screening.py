@@ -132,12 +132,14 @@ def test_closed_sites_and_threads_refuse(service: Service) -> None:
     assert post(service, site).status == 202
 
 
-def confirmed(service: Service, site: str, email: str) -> None:
-    """As if the link of a mail had been pressed."""
+def confirmed(service: Service, site: str, email: str) -> dict[str, str]:
+    """As if the link of a mail had been pressed; the cookie of that browser."""
     comment_id = post(service, site, email=email).json["id"]
     settings = load({"data_dir": service.data}, {})
     path = links.confirm(Privacy(settings.keys()), "", comment_id)
-    assert service.form(path, {}).status == 200
+    answer = service.form(path, {})
+    assert answer.status == 200
+    return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
 def test_trust_needs_approvals_and_a_confirmed_address(service: Service) -> None:
@@ -145,16 +147,20 @@ def test_trust_needs_approvals_and_a_confirmed_address(service: Service) -> None
     first, second = post(service, site, email=email).json["id"], post(service, site, email=email).json["id"]
     for comment_id in (first, second):
         service.decide(comment_id, "approve")
+    path = f"/api/v1/sites/{site}/comments"
     assert post(service, site, email=email).status == 202
-    confirmed(service, site, email)
-    assert post(service, site, email=email).status == 201
-    assert post(service, site, email="other@example.net").status == 202
+    browser = confirmed(service, site, email)
+    assert post(service, site, email=email).status == 202  # whoever only types the address
+    assert service.post(path, said(email=email), **browser).status == 201
+    assert service.post(path, said(email="other@example.net"), **browser).status == 202
+    forged = {"cookie": browser["cookie"][:-1] + ("0" if browser["cookie"][-1] != "0" else "1")}
+    assert service.post(path, said(email=email), **forged).status == 202
     service.decide(first, "reject")  # one approval less
-    last = post(service, site, email=email)
+    last = service.post(path, said(email=email), **browser)
     assert last.status == 201  # the rules' own approval counts: three, then two
     service.decide(second, "spam")
     service.decide(last.json["id"], "hold")
-    assert post(service, site, email=email).status == 202
+    assert service.post(path, said(email=email), **browser).status == 202
 
 
 def test_a_site_may_sign_for_its_own_people(service: Service) -> None:
@@ -517,16 +523,17 @@ def test_an_external_checker_may_answer_later(service: Service) -> None:
     comment_id = post(service, site).json["id"]
     receiver.next()
     assert service.one(comment_id)["status"] == "pending"
-    wrong = answer_later(service, comment_id, "whsec_" + "A" * 32, {"verdict": "publish"})
-    late = answer_later(service, comment_id, secret, {"verdict": "publish"}, time.time() - 3600)
+    wrong = answer_later(service, comment_id, "whsec_" + "A" * 32, {"comment": comment_id, "verdict": "publish"})
+    late = answer_later(service, comment_id, secret, {"comment": comment_id, "verdict": "publish"}, time.time() - 3600)
     assert (wrong.status, late.status) == (401, 401)
-    assert answer_later(service, comment_id, secret, {"verdict": "perhaps"}).status == 422
-    assert answer_later(service, comment_id, secret, {"verdict": "publish"}).json == {
+    assert answer_later(service, comment_id, secret, {"comment": comment_id, "verdict": "perhaps"}).status == 422
+    assert answer_later(service, comment_id, secret, {"comment": comment_id, "verdict": "publish"}).json == {
         "id": comment_id,
         "status": "approved",
     }
     assert (
-        answer_later(service, comment_id, secret, {"verdict": "spam"}).json["status"] == "approved"
+        answer_later(service, comment_id, secret, {"comment": comment_id, "verdict": "spam"}).json["status"]
+        == "approved"
     )  # decided already
     receiver.close()
 

@@ -218,7 +218,9 @@ def test_the_allow_list_beats_the_block_lists() -> None:
         "allow": [Named(kind="domain", value="example.net")],
         "blocks": [Block(kind="network", value="0.0.0.0/0")],
     } | words("casino")
-    found = verdict(said("casino"), **policy)
+    assert verdict(said("casino"), **policy).verdict == "spam"  # an address that was only typed proves nothing
+    proved = Facts(at=AT, author=AUTHOR, address="192.0.2.7", identified=True)
+    found = verdict(said("casino"), proved, **policy)
     assert (found.verdict, found.decided_by) == ("publish", "site_mode")
     assert {r.rule: r.verdict for r in found.reasons} == {
         "allow_list": "publish",
@@ -226,8 +228,8 @@ def test_the_allow_list_beats_the_block_lists() -> None:
         "word_lists": "pass",
         "site_mode": "publish",
     }
-    assert verdict(said("casino " + "http://x " * 9), **policy).verdict == "hold"  # other rules still speak
-    assert verdict(said("casino", email="x@other.example"), **policy).verdict == "spam"
+    assert verdict(said("casino " + "http://x " * 9), proved, **policy).verdict == "hold"  # other rules still speak
+    assert verdict(said("casino", email="x@other.example"), proved, **policy).verdict == "spam"
 
 
 def test_an_allowed_author_is_one_who_proved_it() -> None:

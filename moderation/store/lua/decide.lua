@@ -46,12 +46,14 @@ end
 local undo_ms = tonumber(ARGV[9])
 local made = outbox(tag, { id = ARGV[11], json = event, site = site, thread = thread, comment = id, due = at + undo_ms,
   subscribers = KEYS[6], mails = mails })
-if undo_ms > 0 then head.u = { til = at + undo_ms, before = before, ev = ARGV[11], dl = table.concat(made, ' ') } end
+local who, named = author(body), nil
+local standing = move(tag, site, thread, id, from, status, who)
+if status == 'approved' and ARGV[17] ~= '' and standing >= tonumber(ARGV[18]) and redis.call('HSETNX', tag .. 'nm:' .. site, ARGV[17], who) == 1 then
+  named = ARGV[17]
+end
+if undo_ms > 0 then head.u = { til = at + undo_ms, before = before, ev = ARGV[11], dl = table.concat(made, ' '), nm = named } end
 local after = join(head, body)
 redis.call('SET', KEYS[1], after)
-local who = author(body)
-local standing = move(tag, site, thread, id, from, status, who)
-if status == 'approved' and ARGV[17] ~= '' and standing >= tonumber(ARGV[18]) then redis.call('HSETNX', tag .. 'nm:' .. site, ARGV[17], who) end
 redis.call('RPUSH', KEYS[4], cjson.encode({ at = head.at, by = by, decision = ARGV[15], from = from, to = status, version = head.v,
   reason = head.r, note = ARGV[8] ~= '' and ARGV[8] or nil }))
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, '*', 'by', by, 'action', 'decision.' .. ARGV[15], 'comment', id, 'detail', ARGV[7])

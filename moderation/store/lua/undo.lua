@@ -22,6 +22,7 @@ for delivery in string.gmatch(head.u.dl, '[^ ]+') do
 end
 redis.call('DEL', tag .. 'ev:' .. head.u.ev)
 redis.call('ZREM', tag .. 'evs:' .. site, head.u.ev)
+if head.u.nm then redis.call('HDEL', tag .. 'nm:' .. site, head.u.nm) end
 head.s, head.by, head.at, head.r, head.q = before.s, before.by, before.at, before.r, before.q
 if undone == 'approved' then head.ap = nil end
 head.u, head.v = nil, head.v + 1

@@ -88,7 +88,14 @@ end
 -- tell_by_digest(tag, site, id, at, list, pause): a comment that moderators are to be told of; the first that is not told yet has a digest
 -- sent, when the last one is long enough ago (the life of the pause).
 local function tell_by_digest(tag, site, id, at, list, pause)
-  if redis.call('RPUSH', list, id) > 1 then return end
+  local length = redis.call('RPUSH', list, id)
+  if length > 1 then
+    local first = redis.call('LINDEX', list, 0)
+    if redis.call('HGET', tag .. 'dl:' .. derive(first, 255), 'state') == 'queued' then
+      if length > 10000 then redis.call('LTRIM', list, -10000, -1) end -- nobody is told of so many one by one
+      return
+    end -- its digest is gone or ended: this one has another made
+  end
   local event_id = derive(id, 254)
   redis.call('SET', tag .. 'ev:' .. event_id, cjson.encode({ id = event_id, type = 'digest', at = iso(at), site = site }), 'EX', KEEP_SECONDS)
   enqueue(tag, { id = derive(id, 255), event = event_id, comment = '', kind = 'tell', target = 'digest', lane = 'tell:' .. site, site = site,
