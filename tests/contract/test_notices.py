@@ -324,6 +324,59 @@ def test_a_reply_that_nobody_asked_for_is_told_to_nobody(mailing: Service) -> No
     assert [d["target"] for d in mailing.one(reply)["deliveries"]] == ["author"]
 
 
+def test_a_reply_that_the_rules_publish_is_told_only_to_who_asked(mailing: Service, box: Mailbox) -> None:
+    asked, silent = address(), address()
+    site = mailing.site(policy={"rate_limits": False, "mode": "publish_unless_flagged"})
+    path = f"/api/v1/sites/{site}/comments"
+    parents = {who: mailing.post(path, {"author": "x", "email": who, "comment": f"words of {n}", "thread": "1", **more}).json["id"] for n, (who, more) in enumerate([(asked, {"notify_replies": True}), (silent, {})])}  # fmt: skip
+    for who in (asked, silent):
+        fields = {
+            "author": "y",
+            "email": address(),
+            "comment": f"reply to {who[:14]}",
+            "thread": "1",
+            "parent": parents[who],
+        }
+        assert mailing.post(path, fields).status == 201
+    box.to(asked, 2)  # that it is published, with the question; and that there is a reply
+    until("all to end", lambda: all(m["state"] != "queued" for m in mails(mailing, site)))
+    assert box.all_to(silent) == []
+    assert "nobody asked to be told of replies" in {why(m)[1] for m in mails(mailing, site, "cancelled")}
+
+
+def test_links_lead_to_the_site_only(mailing: Service, box: Mailbox) -> None:
+    reader = address()
+    site = mailing.site(thread_url_template="https://news.example/?p={thread}")
+    fields = {
+        "author": "Free https://evil.example/a www.evil.example",
+        "thread_url": "https://evil.example/login",
+        "thread_title": "evil.example/b",
+    }
+    comment_id = mailing.comment(site, email=reader, **fields)["id"]
+    mailing.decide(comment_id, "approve")
+    mail = box.to(reader)
+    assert f"https://news.example/?p=41#comment-{comment_id}" in part(mail, "plain")
+    assert "evil.example" not in part(mail, "plain") + part(mail, "html")
+    own = mailing.comment(site, email=reader, thread_url="https://news.example/own#x")["id"]
+    mailing.decide(own, "approve")
+    assert f"https://news.example/own#comment-{own}" in part(box.to(reader, 2), "plain")
+
+
+def test_a_decision_taken_back_and_made_again_is_told_once(mailing: Service, box: Mailbox) -> None:
+    reader, site = address("later"), mailing.site()
+    comment_id = mailing.comment(site, email=reader)["id"]
+    for decision in ("approve", "hold", "approve"):
+        assert mailing.decide(comment_id, decision).status == 200
+        until("an attempt", lambda: all(m["attempts"] for m in mails(mailing, site)))
+    first = mails(mailing, site)[-1]
+    mailing.send("POST", f"/api/v1/deliveries/{first['id']}/retry")
+    ended = until(
+        "the end of the first", lambda: next((m for m in mails(mailing, site) if m["state"] == "cancelled"), None)
+    )
+    assert ended["id"] == first["id"]
+    assert why(ended)[1] == "decided otherwise in the meantime"
+
+
 def test_a_reply_to_oneself_is_no_news(mailing: Service, box: Mailbox) -> None:
     reader, site = address(), mailing.site()
     parent = mailing.comment(site, email=reader, notify_replies="1")["id"]
@@ -499,6 +552,29 @@ def test_soft_bounces_add_up(mailing: Service) -> None:
     reader = address()
     answers = [report(mailing, {"type": "bounce.soft", "email": reader}).json["suppressed"] for _ in range(4)]
     assert answers == [False, False, False, True]
+
+
+def test_a_report_that_comes_again_counts_once(mailing: Service) -> None:
+    reader, raw = address(), ""
+    raw = json.dumps({"type": "bounce.soft", "email": reader})
+    when = datetime.fromtimestamp(time.time(), UTC)
+    headers = {
+        "webhook-id": "same",
+        "webhook-timestamp": str(int(when.timestamp())),
+        "webhook-signature": Webhook(BOUNCE_SECRET).sign("same", when, raw),
+    }
+    for _ in range(6):
+        answer = mailing.request(
+            "POST", "/api/v1/mail/bounces", raw.encode(), {"content-type": "application/json"} | headers
+        )
+        assert answer.json == {"suppressed": False}
+
+
+def test_a_detail_given_by_hand_hides_addresses(mailing: Service) -> None:
+    made = mailing.send(
+        "POST", "/api/v1/mail/suppressions", {"email": address(), "detail": "asked by layla@example.net"}
+    )
+    assert "layla@" not in made.text
 
 
 def test_reports_are_signed(mailing: Service, service: Service) -> None:

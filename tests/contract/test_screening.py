@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -586,3 +587,130 @@ def test_surrogates_and_other_hostile_text_are_screened(service: Service) -> Non
         answer = post(service, site, comment=text)
         assert answer.status == 202
         assert "failed" not in json.dumps(screening(service, answer.json["id"]))
+
+
+def test_no_trace_holds_a_typed_address(service: Service) -> None:
+    site = site_with(service, words=[{"outcome": "hold", "entries": ["*bet", "example"]}], learning=True)
+    canary = f"canary{uuid.uuid4().hex[:8]}"
+    for text in (f"{canary}@example.org " * 13, f"write to {canary}@casinobet.com", f"{canary}@example.org"):
+        answer = post(service, site, comment=text, author=f"{canary}@example.org")
+        assert canary not in service.get(f"/api/v1/comments/{answer.json['id']}", ADMIN).text
+    for path in service.data.rglob("*"):
+        if path.is_file():
+            assert canary.encode() not in path.read_bytes(), path
+
+
+def test_a_policy_that_opens_again_is_believed_at_once(service: Service) -> None:
+    site = site_with(service, threads={"shut": {"mode": "closed"}})
+    assert post(service, site, thread="shut").status == 403
+    change(service, site, threads={}, first_time="hold")
+    assert post(service, site, thread="shut").status == 202
+
+
+def test_a_walk_by_risk_goes_on_when_the_page_before_was_decided(service: Service) -> None:
+    site = service.site(policy={"rate_limits": False, "learning": True})
+    ids = {post(service, site).json["id"] for _ in range(6)}
+    path = f"/api/v1/comments?site={site}&status=pending&sort=risk&limit=2"
+    first = service.get(path, ADMIN).json
+    seen = [c["id"] for c in first["items"]]
+    for comment_id in seen:
+        service.decide(comment_id, "approve")
+    cursor = first["next_cursor"]
+    while cursor:
+        page = service.get(f"{path}&cursor={cursor}", ADMIN).json
+        seen += [c["id"] for c in page["items"]]
+        cursor = page["next_cursor"]
+    assert sorted(seen) == sorted(ids)
+
+
+def test_what_a_machine_decided_teaches_nothing(service: Service) -> None:
+    site = site_with(service, learning=True, words=[{"outcome": "spam", "entries": ["casino"]}])
+    text = "a casino text said again and again {}"
+    before = screening(service, post(service, site, comment=text.format(1)).json["id"])["risk"]
+    second = post(service, site, comment=text.format(2)).json["id"]
+    service.decide(second, "approve", undo_seconds=60)
+    assert service.send("POST", f"/api/v1/comments/{second}/undo").status == 200
+    after = screening(service, post(service, site, comment=text.format(3)).json["id"])["risk"]
+    assert after == pytest.approx(before, abs=1e-3)
+
+
+def test_undo_gives_a_name_back(service: Service) -> None:
+    site = site_with(service, impersonation="hold")
+    email, name = f"{uuid.uuid4().hex[:8]}@example.net", "نورا الحسن"
+    change(service, site, mode="hold_all")
+    ids = [post(service, site, email=email, author=name).json["id"] for _ in range(3)]
+    for comment_id in ids[:2]:
+        service.decide(comment_id, "approve")
+    service.decide(ids[2], "approve", undo_seconds=60)
+    service.send("POST", f"/api/v1/comments/{ids[2]}/undo")
+    change(service, site, mode="publish_unless_flagged")
+    assert post(service, site, email="other@example.net", author=name).status == 201
+
+
+@pytest.mark.parametrize("header", ["user-agent", "referer"])
+def test_odd_bytes_of_a_browser_reach_no_checker_as_an_error(service: Service, akismet: Any, header: str) -> None:
+    url, heard = akismet
+    site = with_akismet(service, url)
+    raw = json.dumps(said(comment="a kind word")).encode()
+    value = (
+        "https://news.example/41?email=a%40b.example#x"
+        if header == "referer"
+        else b"Moz\xffilla a@b.example".decode("latin-1")
+    )
+    answer = service.request("POST", f"/api/v1/sites/{site}/comments", raw, {"content-type": "application/json", "origin": "https://news.example", header: value})  # fmt: skip
+    assert answer.status == 202
+    until("the question", lambda: heard)
+    assert not any("a@b" in part or "email" in part for part in heard[0][1].values())
+
+
+def test_an_answer_about_one_comment_says_nothing_of_another(service: Service) -> None:
+    receiver = Receiver(lambda n: (202, b""))
+    site, secret = external(service, receiver)
+    one, other = post(service, site).json["id"], post(service, site).json["id"]
+    assert answer_later(service, other, secret, {"comment": one, "verdict": "publish"}).errors == {"comment": "invalid"}
+    assert service.one(other)["status"] == "pending"
+    receiver.close()
+
+
+def test_the_desk_publishes_only_what_was_shown(service: Service, tmp_path: Path) -> None:
+    site = service.site()
+    text = "تعليق طويل بما يكفي ليكون له شبيه يقوله غيره بعده بكلمات قليلة مختلفة عنه {}"
+    ids = [post(service, site, comment=text.format(n)).json["id"] for n in ("", "https://evil.example")]
+    command = [
+        sys.executable,
+        "-m",
+        "moderation",
+        "user",
+        "add",
+        f"mod-{site}",
+        "--site",
+        site,
+        "--data",
+        str(service.data),
+    ]
+    password = subprocess.run(
+        command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    ).stdout.split()[-1]
+    signed_in = service.form("/review/sign-in", {"name": f"mod-{site}", "password": password}, origin=service.base)
+    cookie = {"cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+    page = service.get("/review", None, **cookie).text
+    assert page.count("<article") == 1  # one row for both
+    token = re.search(r'name="form_token" value="([^"]+)"', page)
+    assert token is not None
+    fields = {"form_token": token[1], "also": ids[1]}
+    assert (
+        service.form(
+            f"/review/comments/{ids[0]}", fields | {"decision": "approve"}, origin=service.base, **cookie
+        ).status
+        == 303
+    )
+    assert [service.one(i)["status"] for i in ids] == ["approved", "pending"]
+    assert (
+        service.form(f"/review/comments/{ids[0]}", fields | {"decision": "spam"}, origin=service.base, **cookie).status
+        == 303
+    )
+    assert [service.one(i)["status"] for i in ids] == ["spam", "spam"]
+    assert (
+        service.form("/review/comments/zzzz", fields | {"decision": "spam"}, origin=service.base, **cookie).status
+        == 404
+    )

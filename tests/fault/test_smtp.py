@@ -1,8 +1,10 @@
 """A mail server that greylists, refuses, hangs up, wants a password, speaks TLS; a worker that is killed with a mail under way."""
 
+import contextlib
 import email.policy
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiosmtplib
 import pytest
 import trustme
 
@@ -101,6 +104,23 @@ async def test_what_is_refused_after_data_ends_or_comes_again(answer: str, code:
     assert found.retry_after_seconds == (300 if "minutes" in answer else 0)
     assert not found.log  # no refusal of a mail says that the mailbox is unknown
     assert answer[:3] in found.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "unknown"),
+    [
+        ("550 5.1.1 no such mailbox", True), ("550 No such user here", True), ("551 User not local", True), ("553 5.1.3 bad mailbox syntax", True), ("550 relay not permitted", False), ("550 5.7.1 relaying denied", False),
+        ("550 5.1.8 Sender address rejected: Domain not found", False), ("550 blocked, see https://dnsbl.example", False), ("550 5.7.26 SPF", False), ("554 5.7.1 no", False),
+    ],
+)  # fmt: skip
+def test_only_what_speaks_of_the_mailbox_says_that_it_is_unknown(said: str, unknown: bool) -> None:
+    error = aiosmtplib.SMTPRecipientRefused(int(said[:3]), said[4:], READER)
+    found = smtp.judge(error, smtp._Sayer(READER))
+    assert (found.final, found.log.get("reason") == "unknown") == (True, unknown)
+
+
+def test_a_reply_that_is_none_is_no_refusal() -> None:
+    assert smtp.judge(aiosmtplib.SMTPDataError(-1, "Malformed SMTP response"), smtp._Sayer(READER)).code == "unclear"
 
 
 async def test_what_a_server_says_of_the_recipient_is_not_kept() -> None:
@@ -258,6 +278,30 @@ def test_a_worker_killed_between_handing_over_and_settling_sends_under_the_same_
         assert len(set(message_ids(box))) == 1
         until("it is settled", lambda: service.one(comment_id)["deliveries"][0]["state"] == "delivered")
         assert len(attempts(service, comment_id)) == 1
+
+
+def test_a_reply_in_an_old_charset_is_an_attempt_like_any(data: Path) -> None:
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
+            connection.sendall(b"220 hi\r\n")
+            for line in lines:
+                answer = b"451 4.2.0 bo\xeete pleine\r\n" if line.startswith(b"RCPT") else b"250 ok\r\n"
+                connection.sendall(answer)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with mailing(data, listener.getsockname()[1]) as service:
+        comment_id = approved(service)
+        first = until("the attempt", lambda: attempts(service, comment_id))[0]
+        assert (first["status"], first["code"]) == (451, "later")
+        assert service.one(comment_id)["deliveries"][0]["attempt_count"] == 1
+    listener.close()
 
 
 Checks = Callable[..., str]

@@ -171,3 +171,16 @@ async def test_a_delivery_counts_once_for_the_day_however_often_it_is_tried(stor
 
 async def test_a_person_is_asked_to_confirm_by_one_mail(store: Store) -> None:
     assert [await mailboxes.may_ask(store, SITE, "who", d) for d in ("a", "a", "b")] == [True, True, False]
+
+
+async def test_a_digest_that_was_lost_is_made_again_by_the_next_comment(store: Store, server: Valkey) -> None:
+    await notified(store)
+    lost = await submit(store)
+    job = await digest(store)
+    server.client.delete(f"{keys.tag(PARTITION)}dl:{job.delivery_id}")  # expired, or ended while nobody could do it
+    server.client.delete(f"{keys.tag(PARTITION)}lane:tell:{SITE}")
+    late = await submit(store)
+    job = await digest(store)
+    assert (await TellSender(store).deliver(job)).ok
+    await settle(store, job)
+    assert [mail.event["comments"].split() for mail in await told(store)] == [lost + late] * 2

@@ -134,3 +134,21 @@ def test_several_keys_are_kept_newest_first(tmp_path: Path) -> None:
     other = base64.b64encode(b"o" * 32).decode()
     assert read(tmp_path, SECRET_KEY=f"{other}, {KEY}").keys() == [b"o" * 32, b"k" * 32]  # type: ignore[attr-defined]
     assert problems(tmp_path, SECRET_KEY=f"{KEY},short")[0].startswith("MODERATION_SECRET_KEY")
+
+
+def test_hosts_in_other_scripts_are_kept_as_they_are_looked_up(tmp_path: Path) -> None:
+    found = load(
+        environ={"MODERATION_MAIL_FROM": "us@أخبار.example", "MODERATION_PUBLIC_URL": "https://تعليقات.example/x"}
+    )
+    assert found.mail_from == "us@xn--igbi3bzb.example"
+    assert (found.public_url or "").isascii()
+    assert (found.public_url or "").endswith(".example/x")
+    assert len(problems(tmp_path, MAIL_FROM="نحن@news.example")) == 1
+    assert len(problems(tmp_path, PUBLIC_URL="https://news.example/تعليقات")) == 1
+
+
+@pytest.mark.parametrize("secret", ["short", "whsec_", "whsec_c2hvcnQ=", "whsec_###"])
+def test_a_secret_for_bounces_is_long_enough(tmp_path: Path, secret: str) -> None:
+    (found,) = problems(tmp_path, BOUNCE_SECRET=secret)
+    assert found.startswith("MODERATION_BOUNCE_SECRET: ")
+    assert "openssl" in found
