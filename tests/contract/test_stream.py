@@ -1,8 +1,10 @@
 """The live queue: what watchers are told, and that they can go on where they were."""
 
+import contextlib
 import http.client
 import json
 import queue
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +23,8 @@ class Watcher:
         self.connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
         headers = {"authorization": f"Bearer {token}"} | ({"last-event-id": last} if last else {})
         self.connection.request("GET", f"/api/v1/queue/stream{query}", headers=headers)
+        assert self.connection.sock is not None
+        self.socket = self.connection.sock
         self.answer = self.connection.getresponse()
         self.events: queue.Queue[Event] = queue.Queue()
         self.ended = threading.Event()
@@ -50,6 +54,8 @@ class Watcher:
                 return found
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # closing alone would wait for the reading thread
         self.connection.close()
 
 
