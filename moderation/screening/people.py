@@ -13,9 +13,7 @@ from moderation.screening.outcome import Facts, Reason
 from moderation.screening.rulebook import Rulebook, known_disposable, parents
 
 # Whatever reads as a host: after a scheme and user information or by itself, in any script. RE2, because it is linear.
-_HOST = re2.compile(
-    r"(?:[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}-]{0,61}[\p{L}\p{N}\p{M}])?[.。．])+\p{L}[\p{L}\p{N}\p{M}-]{1,30}"
-)
+_HOST = re2.compile(r"(?:[\p{L}\p{N}][\p{L}\p{N}\p{M}-]*[.。．])+\p{L}[\p{L}\p{N}\p{M}-]+")
 _HOSTS_MAX = 200
 
 

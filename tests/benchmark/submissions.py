@@ -78,7 +78,7 @@ def main() -> None:
         port = free_port()
         bare = subprocess.Popen([sys.executable, "-m", "tests.benchmark.bare", str(port)])
         try:
-            until("the baseline to answer", lambda: _answers(port))
+            until("the baseline to answer", lambda: answers(port))
             assert service.process is not None
             urls = {
                 "bare": (f"http://127.0.0.1:{port}/comments", bare.pid),
@@ -117,7 +117,7 @@ def main() -> None:
             service.stop()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     import socket
 
     with socket.socket() as probe:
