@@ -85,5 +85,7 @@ def _make_safe(request: web.Request, response: web.StreamResponse) -> None:
     origin = request.get(CORS_ORIGIN)
     if origin:
         headers["Access-Control-Allow-Origin"] = origin
+        if origin != "*":  # a page of the site: the proof of an address may come along (moderation/stamps.py)
+            headers["Access-Control-Allow-Credentials"] = "true"
         headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
         headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"

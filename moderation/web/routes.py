@@ -11,6 +11,7 @@ from moderation.web import (
     admin_api,
     delivery_api,
     desk,
+    embed,
     health,
     mail_api,
     mail_links,
@@ -78,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", _SITE + "/threads/{thread}/feed.atom", read.feed, answers={200: None, 304: None}),
     Route("GET", _SITE + "/counts", read.counts, answers={200: s.Counts}),
+    Route("GET", "/embed.js", embed.script, answers={200: None, 304: None}),
     # moderators
     Route("GET", _API + "/comments", review_api.listing, V, query=s.CommentQuery, answers={200: s.CommentPage}),
     Route("GET", _API + "/comments/{id}", review_api.one, V, answers={200: s.CommentOut}),
