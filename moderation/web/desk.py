@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
 from moderation.errors import Conflict, Forbidden, ModerationError, NotFound, TooMany, Unauthorized
 from moderation.markup import plain_line
-from moderation.model import Decision, Moderator, Role, Status
+from moderation.model import Comment, Decision, Moderator, Role, Status
 from moderation.screening.similar import groups
 from moderation.store import comments, people
 from moderation.submission import is_comment_id
@@ -16,10 +18,12 @@ from moderation.web import body, pages, problem
 from moderation.web.auth import SESSION_COOKIE, same_origin, who
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import locale_of
-from moderation.web.review_api import carry_out, find, for_moderators, visible_sites
+from moderation.web.review_api import carry_out, find, for_moderators, undo_decision, visible_sites
 from moderation.web.schemas import CommentQuery, DecisionIn
 
 _PAGE = 25
+UNDO_SECONDS = 5  # so long nothing of a decision made here is sent
+_FILTERS = ("status", "site", "q", "sort", "thread", "author", "cursor")
 _TRIES, _TRIES_WINDOW_SECONDS = 10, 300
 TOO_MANY_TRIES = "Too many tries to sign in. Please wait a few minutes."
 _HASHING = asyncio.Semaphore(2)  # argon2 takes 64 MiB and 100 ms each
@@ -93,11 +97,10 @@ async def queue(request: web.Request) -> web.Response:
     except Unauthorized:
         return web.Response(status=303, headers={"Location": "/review/sign-in"})
     store = request.app[CONTEXT].store
-    asked: dict[str, Any] = {"status": "pending", "limit": _PAGE} | {
-        k: v for k, v in request.query.items() if k in {"status", "cursor"}
-    }
-    query = body.validate(CommentQuery, asked)
-    names = await visible_sites(store, moderator, None)
+    kept = _kept(request.query)
+    query = body.validate(CommentQuery, {"status": "pending", "limit": _PAGE} | kept)
+    all_names = await visible_sites(store, moderator, None)
+    names = await visible_sites(store, moderator, query.site)
     found = await find(store, names, query)
     items = [for_moderators(store, comment, "none") for comment in found.items[:_PAGE]]
     for item in items:
@@ -110,8 +113,25 @@ async def queue(request: web.Request) -> web.Response:
     counts = {status.value: sum([await comments.count(store, name, status) for name in names]) for status in Status}
     return pages.page(
         request, "review.html", locale_of(request), items=items, total=found.total, more=more, shown=(query.status or Status.PENDING).value, counts=counts,
-        moderator=moderator, form_token=_form_token(request), done=request.query.get("done", ""),
+        moderator=moderator, form_token=_form_token(request), done=request.query.get("done", ""), undo=_undoable(request.query.get("undo", "")),
+        names=all_names, query=query, here=urlencode(kept), filters=urlencode({k: v for k, v in kept.items() if k not in {"status", "cursor"}}),
+        may_decide=moderator.role.covers(Role.MODERATOR), undo_seconds=UNDO_SECONDS, script=True,
     )  # fmt: skip
+
+
+def _kept(query: Mapping[str, str]) -> dict[str, str]:
+    """What somebody looks at: it stays when they act."""
+    return {name: query[name][:512] for name in _FILTERS if query.get(name)}
+
+
+def _undoable(comment_id: str) -> str:
+    return comment_id if is_comment_id(comment_id) else ""
+
+
+def _back(fields: Mapping[str, object], **more: str) -> web.Response:
+    """To where they were, with what came of it."""
+    kept = _kept(dict(parse_qsl(str(fields.get("here", "")))))
+    return web.Response(status=303, headers={"Location": f"/review?{urlencode(kept | more)}"})
 
 
 def _one_row_each(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -130,6 +150,40 @@ async def act(request: web.Request) -> web.Response:
         moderator = await who(request)
     except Unauthorized:
         return web.Response(status=303, headers={"Location": "/review/sign-in"})
+    context, fields, found = await _pressed(request, moderator)
+    given = {key: value for key, value in fields.items() if key in {"decision", "version", "reason"} and value}
+    if given.get("decision") != Decision.REJECT:
+        given.pop("reason", None)
+    asked = body.validate(DecisionIn, given | {"undo_seconds": UNDO_SECONDS})
+    undo = found.id
+    try:
+        decided = await carry_out(context, moderator, found, asked)
+        done = decided.status.value
+        if asked.decision in {Decision.REJECT, Decision.SPAM}:  # what is published, somebody has read to the end
+            await _decide_alike(context, moderator, asked, str(fields.get("also", "")).split()[:_PAGE])
+    except ModerationError as error:
+        if problem.status_of(error) != 409:
+            raise
+        done, undo = "conflict", ""
+    return _back(fields, done=done, undo=undo)
+
+
+async def take_back(request: web.Request) -> web.Response:
+    """Undo, while the deliveries are held back."""
+    try:
+        moderator = await who(request)
+    except Unauthorized:
+        return web.Response(status=303, headers={"Location": "/review/sign-in"})
+    context, fields, found = await _pressed(request, moderator)
+    try:
+        await undo_decision(context, moderator, found)
+    except Conflict:
+        return _back(fields, done="late")
+    return _back(fields, done="undone")
+
+
+async def _pressed(request: web.Request, moderator: Moderator) -> tuple[Context, dict[str, object], Comment]:
+    """The comment of a button of our own page. Raises Forbidden, NotFound."""
     context = request.app[CONTEXT]
     fields = body.parse_form(await body.read(request))
     if not context.store.privacy.link_is_ours(
@@ -141,19 +195,7 @@ async def act(request: web.Request) -> web.Response:
     found = await comments.load(context.store, request.match_info["id"])
     if not moderator.may(Role.MODERATOR, found.site):
         raise Forbidden()
-    asked = body.validate(
-        DecisionIn, {key: value for key, value in fields.items() if key in {"decision", "version", "reason"}}
-    )
-    try:
-        decided = await carry_out(context, moderator, found, asked)
-        done = decided.status.value
-        if asked.decision in {Decision.REJECT, Decision.SPAM}:  # what is published, somebody has read to the end
-            await _decide_alike(context, moderator, asked, str(fields.get("also", "")).split()[:_PAGE])
-    except ModerationError as error:
-        if problem.status_of(error) != 409:
-            raise
-        done = "conflict"
-    return web.Response(status=303, headers={"Location": f"/review?done={done}"})
+    return context, fields, found
 
 
 async def _decide_alike(context: Context, moderator: Moderator, asked: DecisionIn, ids: list[str]) -> None:

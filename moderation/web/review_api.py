@@ -305,11 +305,17 @@ async def decide_many(request: web.Request) -> web.Response:
     return json({"results": results})
 
 
+async def undo_decision(context: Context, moderator: Moderator, found: Comment) -> Comment:
+    """As if it had not been made. Raises Conflict once the time is over."""
+    undone = await review.undo(context.store, found, moderator.name)
+    await _learn(context, undone)
+    return undone
+
+
 async def undo(request: web.Request) -> web.Response:
     """Take a decision back while its deliveries are held."""
     context, moderator, found = await load_for(request, Role.MODERATOR)
-    undone = await review.undo(context.store, found, moderator.name)
-    await _learn(context, undone)
+    undone = await undo_decision(context, moderator, found)
     return json((await _rendered(context.store, [undone]))[0])
 
 

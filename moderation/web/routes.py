@@ -167,6 +167,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/review/sign-in", desk.sign_in, documented=False),
     Route("POST", "/review/sign-out", desk.sign_out, documented=False),
     Route("POST", "/review/comments/{id}", desk.act, documented=False),
+    Route("POST", "/review/comments/{id}/undo", desk.take_back, documented=False),
     Route("GET", "/review/mails", mail_api.previews, documented=False),
     Route("GET", "/review/mails/{kind}/{lang}", mail_api.preview, documented=False),
     # what is sent
