@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -115,6 +116,15 @@ class Rates(_Part):
     network: Rate | None = None
     thread: Rate | None = None
     site: Rate | None = None
+
+    @cached_property
+    def chosen(self) -> tuple[tuple[str, str], ...]:
+        """(kind, "<ms between two> <how many at once>") of those that are set."""
+        return tuple(
+            (kind, f"{rate.seconds * 1000 // rate.count or 1} {rate.count}")
+            for kind in type(self).model_fields
+            if (rate := getattr(self, kind))
+        )
 
 
 class ThreadPolicy(_Part):

@@ -32,6 +32,8 @@ RULES: tuple[Rule, ...] = (
     people.first_time,
     mode.site_mode,
 )
+_NOTHING_FOUND = [HELD]
+USUAL = Verdict("hold", (HELD,), HELD.rule)
 OVERRULED = frozenset({"blocks", "word_lists", "disposable"})  # by the allow-list
 
 
@@ -75,6 +77,8 @@ def screen(said: Submission, facts: Facts, book: Rulebook, rules: tuple[Rule, ..
         started = ended
         if reason is not None:
             reasons.append(reason)
+    if reasons == _NOTHING_FOUND and facts.risk is None:
+        return USUAL  # the usual case: made once
     if reasons and reasons[0].rule == "allow_list":
         reasons = [r._replace(verdict="pass") if r.rule in OVERRULED else r for r in reasons]
     counted = [reason for reason in reasons if reason.verdict != "pass"]
@@ -84,4 +88,4 @@ def screen(said: Submission, facts: Facts, book: Rulebook, rules: tuple[Rule, ..
     return Verdict(decides.verdict, tuple(reasons), decides.rule, tuple(micros), facts.risk)
 
 
-__all__ = ["HELD", "RULES", "Facts", "Reason", "Rule", "Verdict", "active", "screen"]
+__all__ = ["HELD", "RULES", "USUAL", "Facts", "Reason", "Rule", "Verdict", "active", "screen"]

@@ -10,7 +10,6 @@ from pydantic_core import from_json, to_json
 from moderation.addresses import network
 from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from moderation.model import Comment, Site, Status, Submission
-from moderation.policy import Rate
 from moderation.privacy import Privacy, mask_address, mask_addresses
 from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
@@ -100,7 +99,7 @@ async def submit(
     duplicate = privacy.keyed_hash("dup", who, said.name, said.thread, said.text)
     content = idempotency_key and privacy.keyed_hash("content", duplicate, said.email, said.url, said.parent)
     event = EVENT_OF[status]
-    arguments = (
+    arguments: tuple[Any, ...] = (
         [
             f"{tag}c:{comment_id}",
             f"{tag}site:{site.id}",
@@ -109,12 +108,8 @@ async def submit(
             f"{tag}a:{who}",
             f"{tag}dup:{duplicate}",
             f"{tag}idem:{privacy.keyed_hash('idem', site.id, idempotency_key) if idempotency_key else ''}",
-            f"{tag}h:{comment_id}",
             f"{tag}subs:{site.id}:{event}",
             f"{tag}x:{site.id}",
-            f"{tag}dg:{site.id}",
-            f"{tag}dgs:{site.id}",
-            f"{tag}cl:{comment_id}",
         ],
         comment_id,
         _HEAD.encode() + to_json(body),
@@ -131,14 +126,18 @@ async def submit(
         said.thread,
         "" if site.checkers else notify_mode(site),
         status,
-        who,
-        _told(said) if status is Status.APPROVED else _asked(site) if status is Status.PENDING else "",
-        f"{tag}nd:{site.id}:{said_today()}" if bands else "",
-        " ".join(bands),
-        privacy.seal(client, comment_id) if client and site.checkers and status is Status.PENDING else "",
-        name_key(body["name"]) if status is Status.APPROVED else "",
-        REGULAR_AFTER,
     )
+    if status is not Status.PENDING or bands or site.checkers:  # what few comments have
+        waits = status is Status.PENDING
+        arguments += (
+            who,
+            _asked(site) if waits else _told(said) if status is Status.APPROVED else "",
+            f"{tag}nd:{site.id}:{said_today()}" if bands else "",
+            " ".join(bands),
+            privacy.seal(client, comment_id) if client and site.checkers and waits else "",
+            name_key(body["name"]) if status is Status.APPROVED else "",
+            REGULAR_AFTER,
+        )
     if store.replicas_to_ack:
         reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)
         if count < store.replicas_to_ack:
@@ -184,25 +183,17 @@ def said_today() -> str:
 
 def _rates(privacy: Privacy, site: Site, who: str, thread: str, address: str) -> str:
     """Each pace that this comment is part of: a hash, the ms between two, and how many may come at once."""
-    rates = site.policy.rates
-    wanted: list[tuple[Rate, str, str]] = []
-    if address and rates.address:
-        wanted.append((rates.address, "address", address))
-    if address and rates.network:
-        wanted.append((rates.network, "network", network(address)))
-    for rate, kind, subject in (
-        (rates.author, "author", who),
-        (rates.thread, "thread", thread),
-        (rates.site, "site", ""),
-    ):
-        if rate:
-            wanted.append((rate, kind, subject))
-    return " ".join(
-        [
-            f"{privacy.keyed_hash('rate', site.id, kind, subject)} {rate.seconds * 1000 // rate.count or 1} {rate.count}"
-            for rate, kind, subject in wanted
-        ]
-    )
+    found = []
+    for kind, pace in site.policy.rates.chosen:
+        if kind == "address":
+            subject = address
+        elif kind == "network":
+            subject = network(address) if address else ""
+        else:
+            subject = {"author": who, "thread": thread, "site": site.id}[kind]
+        if subject:
+            found.append(f"{privacy.keyed_hash('rate', site.id, kind, subject)} {pace}")
+    return " ".join(found)
 
 
 def parse_value(comment_id: str, value: str, claim: dict[str, Any] | None = None) -> Comment:

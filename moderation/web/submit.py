@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 from aiohttp import hdrs, web
@@ -14,7 +15,7 @@ from moderation.i18n import translate
 from moderation.model import Comment, Site, Status, Submission, created_ms
 from moderation.privacy import mask_addresses
 from moderation.public import iso
-from moderation.screening import HELD, Facts, screen
+from moderation.screening import USUAL, Facts, Verdict, screen
 from moderation.screening.mode import is_closed
 from moderation.screening.outcome import until_checked
 from moderation.screening.similar import bands
@@ -117,51 +118,69 @@ async def _store(
     for fresh in (False, True, True):
         site, version = await context.site(request.match_info["site"], fresh=fresh)
         try:
-            _allow_reading(request, site)
-            check_origin(request, site, context.own_origin)
-            said = submission.parse(fields, site, json=is_json, locale=locale_of(request, site.locale))
-            book, rules = context.rules(site, version)
-            facts = _known(request, context, site, said, fields, address)
-            if book.closes:
-                _refuse_closed(site, said, facts)
-            await _in_step()
-            shown = _as_shown(said)
-            names: tuple[str, ...] = ()
-            if book.asks_past:
-                names = bands(shown.text) if site.policy.near_duplicates else ()
-                facts = await past.learn_of(context.store, site, shown, names, facts)
-                _refuse_closed(site, said, facts)
+            read = await _read(request, context, site, version, fields, address, is_json=is_json)
         except (Forbidden, Invalid):
             if fresh:
                 raise
             continue  # only a fresh copy of the site may refuse: our own may be old
-        verdict = screen(shown, facts, book, rules)
-        if site.checkers:
-            verdict = until_checked(verdict, site.checkers)
-        trace = (
-            None if verdict.reasons == _NOTHING_FOUND and facts.risk is None else verdict.trace()
-        )  # the usual case takes no room in Redis
+        await _in_step()
+        usual = read.verdict is USUAL  # it takes no room in Redis
         try:
             accepted = await comments.submit(
                 context.store,
                 site,
                 version,
-                said,
-                author=facts.author,
+                read.said,
+                author=read.author,
                 address=address,
                 idempotency_key=key,
-                status=Status(verdict.status),
-                screening=trace,
-                bands=names,
+                status=Status.PENDING if usual else Status(read.verdict.status),
+                screening=None if usual else read.verdict.trace(),
+                bands=read.bands,
                 client=_client(request, address) if site.checkers else "",
             )
         except StaleSite:
             continue
-        return accepted, said, site
+        return accepted, read.said, site
     raise ModerationError("The site changed too often just now.")
 
 
-_NOTHING_FOUND = (HELD,)
+class _Read(NamedTuple):
+    """A submission, and what the rules make of it."""
+
+    said: Submission
+    author: str
+    verdict: Verdict
+    bands: tuple[str, ...]
+
+
+async def _read(
+    request: web.Request,
+    context: Context,
+    site: Site,
+    version: str,
+    fields: dict[str, object],
+    address: str,
+    *,
+    is_json: bool,
+) -> _Read:
+    """Raises Forbidden (another origin, closed), Invalid."""
+    _allow_reading(request, site)
+    check_origin(request, site, context.own_origin)
+    said = submission.parse(fields, site, json=is_json, locale=locale_of(request, site.locale))
+    book, rules = context.rules(site, version)
+    facts = _known(request, context, site, said, fields, address)
+    if book.closes:
+        _refuse_closed(site, said, facts)
+    shown, names = _as_shown(said), tuple[str, ...]()
+    if book.asks_past:
+        names = bands(shown.text) if site.policy.near_duplicates else ()
+        facts = await past.learn_of(context.store, site, shown, names, facts)
+        _refuse_closed(site, said, facts)
+    verdict = screen(shown, facts, book, rules)
+    if site.checkers:
+        verdict = until_checked(verdict, site.checkers)
+    return _Read(said, facts.author, verdict, names)
 
 
 def _as_shown(said: Submission) -> Submission:
