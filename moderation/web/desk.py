@@ -22,7 +22,7 @@ from moderation.web.review_api import carry_out, find, for_moderators, undo_deci
 from moderation.web.schemas import CommentQuery, DecisionIn
 
 _PAGE = 25
-UNDO_SECONDS = 5  # so long nothing of a decision made here is sent
+UNDO_SECONDS = 8  # so long nothing of a decision made here is sent
 _FILTERS = ("status", "site", "q", "sort", "thread", "author", "cursor")
 _TRIES, _TRIES_WINDOW_SECONDS = 10, 300
 TOO_MANY_TRIES = "Too many tries to sign in. Please wait a few minutes."

@@ -202,14 +202,14 @@ def test_near_duplicates_of_the_last_days_are_held(service: Service) -> None:
 
 
 def test_form_stamps_and_traps(service: Service) -> None:
-    site = site_with(service, form_stamp="required", min_fill_seconds=1, trap_field="homepage_2")
+    site = site_with(service, form_stamp="required", min_fill_seconds=2, trap_field="homepage_2")
     form = service.get(f"/api/v1/sites/{site}/form", origin="https://news.example")
     assert form.headers["access-control-allow-origin"] == "*"
     assert form.json["trap_field"] == "homepage_2"
     stamp = form.json["form_stamp"]
     quick = post(service, site, form_stamp=stamp)
     assert service.one(quick.json["id"])["status"] in {"spam", "pending"}
-    time.sleep(1.1)
+    time.sleep(2.1)
     assert post(service, site, form_stamp=stamp).status == 201
     assert post(service, site, form_stamp=stamp[:-1] + ("0" if stamp[-1] != "0" else "1")).status == 202
     assert post(service, site).status == 202
