@@ -8,6 +8,8 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
+from jinja2 import Environment, pass_context
+from jinja2.runtime import Context
 
 _FOLDER = Path(__file__).parent / "locale"
 _WEIGHTED = re.compile(
@@ -56,6 +58,21 @@ def _translated(locale: str, message: str) -> str:
 def translate_count(locale: str, one: str, many: str, count: int) -> str:
     """The right plural form (Arabic has six), `%(count)s` filled."""
     return catalogue(language_of(locale)).ngettext(one, many, count) % {"count": count}
+
+
+@pass_context
+def _translate(context: Context, message: str, **params: object) -> str:
+    return translate(context["lang"], message, **params)
+
+
+@pass_context
+def _translate_count(context: Context, one: str, many: str, count: int) -> str:
+    return translate_count(context["lang"], one, many, count)
+
+
+def install(environment: Environment) -> None:
+    """Give templates `_` and `ngettext` in the language of their variable `lang`."""
+    environment.globals.update(_=_translate, ngettext=_translate_count)
 
 
 @lru_cache(maxsize=1024)

@@ -19,11 +19,12 @@ from moderation.store.checkers import VERDICTS, Checker
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
 from workers import signing
-from workers.retry import Outcome
+from workers.retry import Outcome, cancelled
 from workers.webhook import WebhookSender
 
 _REPORTS = {"approved": "submit-ham", "spam": "submit-spam"}
 _DETAIL_MAX = 200
+Answer = tuple[Outcome, str, str]  # what the attempt came to; the verdict, '' for none; and why
 
 
 class CheckSender:
@@ -37,7 +38,7 @@ class CheckSender:
     async def deliver(self, job: Job) -> Outcome:
         """One question. Without an answer the comment stays with the humans, who are told of it, and it is asked again later."""
         if job.comment is None:
-            return _cancelled("the comment was erased")
+            return cancelled("the comment was erased")
         try:
             site, _ = await sites.load(self._store, job.site)
             name = job.target.removeprefix("report:")
@@ -45,14 +46,13 @@ class CheckSender:
             if job.target.startswith("report:"):
                 return await self._report(checker, site, job.comment)
             if job.comment.status.value != "pending":
-                return _cancelled("decided in the meantime")
+                return cancelled("decided in the meantime")
             asks = self._ask_akismet if name == "akismet" else self._ask_external
-            outcome = await asks(checker, site, job)
-            if not outcome.ok:
-                await checkers.conclude(self._store, site, job.comment.id, name, "")
+            outcome, verdict, why = await asks(checker, site, job.comment, job)
+            await checkers.conclude(self._store, site, job.comment.id, name, verdict, why)
             return outcome
         except NotFound:
-            return _cancelled("the checker, the site or the comment is gone")
+            return cancelled("the checker, the site or the comment is gone")
         except ModerationError as error:
             return Outcome(False, error.code, detail="Redis was out of reach")
 
@@ -90,61 +90,50 @@ class CheckSender:
         kind = {"content-type": "application/x-www-form-urlencoded"}
         return await self._http.post(f"{checker.url.rstrip('/')}/1.1/{call}", data, kind)
 
-    async def _ask_akismet(self, checker: Checker, site: Site, job: Job) -> Outcome:
-        assert job.comment is not None
-        outcome, said = await self._akismet(checker, site, job.comment, "comment-check")
+    async def _ask_akismet(self, checker: Checker, site: Site, comment: Comment, _: Job) -> Answer:
+        outcome, said = await self._akismet(checker, site, comment, "comment-check")
         if not outcome.ok:
-            return outcome
+            return outcome, "", ""
         verdict = {"true": "spam", "false": "publish"}.get(said.strip())
         if verdict is None:  # such as "invalid": the key is wrong
-            return Outcome(False, "answer", outcome.status, f"neither true nor false: {said.strip()[:40]}")
-        await checkers.conclude(self._store, site, job.comment.id, checker.name, verdict)
-        return Outcome(True, "ok", outcome.status, verdict)
+            return Outcome(False, "answer", outcome.status, f"neither true nor false: {said.strip()[:40]}"), "", ""
+        return Outcome(True, "ok", outcome.status, verdict), verdict, ""
 
     async def _report(self, checker: Checker, site: Site, comment: Comment) -> Outcome:
         call = _REPORTS.get(comment.status.value)
         said = comment.head.get("ck", {}).get(checker.name)
         if call is None or said == ("publish" if call == "submit-ham" else "spam") or said is None:
-            return _cancelled("it said so itself")
+            return cancelled("it said so itself")
         outcome, _ = await self._akismet(checker, site, comment, call)
         return outcome
 
     # external
 
-    async def _ask_external(self, checker: Checker, site: Site, job: Job) -> Outcome:
-        assert job.comment is not None
+    async def _ask_external(self, checker: Checker, site: Site, comment: Comment, job: Job) -> Answer:
         data = {
             "site": site.id,
-            "comment": public.comment(job.comment),
-            "answer_to": f"{self._base}/api/v1/comments/{job.comment.id}/screening",
+            "comment": public.comment(comment),
+            "answer_to": f"{self._base}/api/v1/comments/{comment.id}/screening",
         }
         body = to_json({"type": "comment.screening", "timestamp": job.event["at"], "data": data})
         headers = {"content-type": "application/json"}
         headers |= signing.headers([checker.secret], job.delivery_id, int(time.time()), body)
         outcome, text = await self._http.post(checker.url, body, headers)
         if not outcome.ok:
-            return outcome
-        if outcome.status == 202:
-            await checkers.conclude(
-                self._store, site, job.comment.id, checker.name, ""
-            )  # nobody knows when, or whether
-            return Outcome(True, "ok", 202, "it answers later")
-        verdict, detail = _verdict(text)
-        if verdict is None:
-            return Outcome(False, "answer", outcome.status, "no verdict in the answer")
-        await checkers.conclude(self._store, site, job.comment.id, checker.name, verdict, detail)
-        return Outcome(True, "ok", outcome.status, verdict)
+            return outcome, "", ""
+        if outcome.status == 202:  # nobody knows when, or whether: a human is told now
+            return Outcome(True, "ok", 202, "it answers later"), "", ""
+        verdict, why = _verdict(text)
+        if not verdict:
+            return Outcome(False, "answer", outcome.status, "no verdict in the answer"), "", ""
+        return Outcome(True, "ok", outcome.status, verdict), verdict, why
 
 
-def _verdict(text: str) -> tuple[str | None, str]:
+def _verdict(text: str) -> tuple[str, str]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
-        return None, ""
+        return "", ""
     if not isinstance(said, dict) or said.get("verdict") not in VERDICTS:
-        return None, ""
+        return "", ""
     return said["verdict"], str(said.get("reason") or "")[:_DETAIL_MAX]
-
-
-def _cancelled(why: str) -> Outcome:
-    return Outcome(False, "cancelled", detail=why, final=True, ends_as="cancelled", spoke=False)

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from moderation.letters import Rendered, plain_line
+from moderation.letters import Rendered, header_line
 
 _CRLF = "\r\n"
 
@@ -31,7 +31,7 @@ def compose(envelope: Envelope, letter: Rendered) -> bytes:
     one of 78 characters or more would come out as an encoded word, and no mail program reads that.
     """
     message = EmailMessage(policy=SMTP)
-    message["From"] = Address(display_name=plain_line(envelope.sender_name), addr_spec=envelope.sender)
+    message["From"] = Address(display_name=header_line(envelope.sender_name), addr_spec=envelope.sender)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(envelope.sent_at)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834

@@ -4,7 +4,7 @@ from moderation.errors import ModerationError, NotFound
 from moderation.store import endpoints, replays
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
-from workers.retry import Outcome
+from workers.retry import Outcome, cancelled
 
 
 class ReplaySender:
@@ -20,7 +20,7 @@ class ReplaySender:
             while not await replays.step(self._store, job.event, endpoint):
                 pass
         except NotFound:
-            return Outcome(False, "cancelled", detail="the endpoint was deleted", final=True, ends_as="cancelled")
+            return cancelled("the endpoint was deleted")
         except ModerationError as error:
             return Outcome(False, error.code, detail="Redis was out of reach")
         return Outcome(True, "ok")

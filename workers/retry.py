@@ -41,6 +41,11 @@ class Outcome:
     log: dict[str, Any] = field(default_factory=dict)
 
 
+def cancelled(why: str) -> Outcome:
+    """Nothing is left to do, through nobody's fault."""
+    return Outcome(False, "cancelled", detail=why, final=True, ends_as="cancelled", spoke=False)
+
+
 def _jittered(seconds: float, dice: Callable[[], float]) -> float:
     return seconds * (1 + JITTER * (2 * dice() - 1))
 

@@ -7,7 +7,7 @@ from moderation.model import Site
 from moderation.store import keys, mailboxes, outbox, people, sites
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
-from workers.retry import Outcome
+from workers.retry import Outcome, cancelled
 
 DIGEST_EVERY_SECONDS = 300
 NAMED_MAX = 500  # comments that a digest names; the first that still wait are shown, of the others it says how many
@@ -35,7 +35,7 @@ class TellSender:
         try:
             return await self._tell(job)
         except NotFound:
-            return _cancelled("the site was deleted, or the event is no longer kept")
+            return cancelled("the site was deleted, or the event is no longer kept")
         except ModerationError as error:
             return Outcome(False, error.code, detail="Redis was out of reach")
 
@@ -46,9 +46,9 @@ class TellSender:
         if job.target == "digest":
             event = await mailboxes.close_digest(self._store, site.id, job.event["id"], DIGEST_EVERY_SECONDS, NAMED_MAX)
             if not event or not event["total"]:
-                return _cancelled("everything was decided in the meantime")
+                return cancelled("everything was decided in the meantime")
         if site.notify_mode == "off":
-            return _cancelled("the site tells its moderators no more")
+            return cancelled("the site tells its moderators no more")
         return await self._enqueue(job, "moderator", by_id(self._store, sites.notify_addresses(self._store, site)))
 
     async def _enqueue(self, job: Job, role: str, recipients: Iterable[str]) -> Outcome:
@@ -64,8 +64,4 @@ class TellSender:
                 site=job.site,
                 comment_id=job.event.get("comment", ""),
             )
-        return Outcome(True, "ok", detail=f"told: {count}") if count else _cancelled("nobody is to be told")
-
-
-def _cancelled(why: str) -> Outcome:
-    return Outcome(False, "cancelled", detail=why, final=True, ends_as="cancelled")
+        return Outcome(True, "ok", detail=f"told: {count}") if count else cancelled("nobody is to be told")

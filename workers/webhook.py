@@ -15,7 +15,7 @@ from moderation.store import endpoints
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
 from workers import guard, payload, signing
-from workers.retry import RETRY_AFTER_MAX_SECONDS, Outcome
+from workers.retry import RETRY_AFTER_MAX_SECONDS, Outcome, cancelled
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 ANSWER_MAX_BYTES = 16 * 1024
@@ -55,9 +55,9 @@ class WebhookSender:
     async def deliver(self, job: Job) -> Outcome:
         """One attempt; every failure is an Outcome, never an exception."""
         if not job.receiver:
-            return _cancelled("the endpoint was deleted")
+            return cancelled("the endpoint was deleted")
         if job.comment is None and "endpoint" not in job.event and "erased" not in job.event:
-            return _cancelled("the comment was erased")
+            return cancelled("the comment was erased")
         endpoint, keys = endpoints.parse(self._store.privacy, job.receiver)
         body = self._body(job, endpoint)
         now = time.time()
@@ -111,10 +111,6 @@ class WebhookSender:
             return Outcome(False, "url", detail="the address is not valid", final=True, spoke=False)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome(False, "broken", detail=type(error).__name__)
-
-
-def _cancelled(why: str) -> Outcome:
-    return Outcome(False, "cancelled", detail=why, final=True, ends_as="cancelled", spoke=False)
 
 
 def _blocked(error: guard.Blocked) -> Outcome:

@@ -15,14 +15,12 @@ from jinja2 import (
     FileSystemLoader,
     StrictUndefined,
     TemplateError,
-    pass_context,
     select_autoescape,
 )
-from jinja2.runtime import Context
 
 from moderation import markup
 from moderation.errors import ConfigurationError
-from moderation.i18n import language_of, translate, translate_count
+from moderation.i18n import install, language_of
 from moderation.model import REASONS
 
 _FOLDER = Path(__file__).parent
@@ -57,23 +55,13 @@ def excerpt(text: str) -> str:
 
 def one_line(text: str, limit: int = NAME_MAX) -> str:
     """A name or title for a line of ours: no breaks, no links, no bidi controls, and isolated, so that it can't scramble what is beside it."""
-    return f"\u2068{unlinked(plain_line(text, limit))}\u2069"
+    return f"\u2068{unlinked(header_line(text, limit))}\u2069"
 
 
-def plain_line(text: str, limit: int = NAME_MAX) -> str:
+def header_line(text: str, limit: int = NAME_MAX) -> str:
     """The same for a header, which makes no links and isolates what stands in it."""
     line = " ".join(markup.plain_line(text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-@pass_context
-def _translate(context: Context, message: str, **params: object) -> str:
-    return translate(context["lang"], message, **params)
-
-
-@pass_context
-def _translate_count(context: Context, one: str, many: str, count: int) -> str:
-    return translate_count(context["lang"], one, many, count)
 
 
 def _quoted(text: str) -> str:
@@ -98,12 +86,11 @@ class Letters:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self._environment.globals.update(_=_translate, ngettext=_translate_count, reasons=REASONS)
+        install(self._environment)
+        self._environment.globals["reasons"] = REASONS
         self._environment.filters.update(quoted=_quoted, excerpt=excerpt, line=one_line)
         problems = []
-        for (
-            kind
-        ) in KINDS:  # a template that asks for what a mail does not have is a mistake to be told at start, not at night
+        for kind in KINDS:  # a template that asks for what a mail does not have is named at start, not at night
             try:
                 self.render(kind, "en", SAMPLES[kind])
             except (TemplateError, TypeError, ValueError) as error:

@@ -26,7 +26,6 @@ class Facts(NamedTuple):
     identified: bool = False  # the site signed for this author
     confirmed: bool = False  # they pressed the link of a mail to this address, in this browser
     approved: int = 0  # the author's comments so far
-    refused: int = 0
     moderators: tuple[str, ...] = ()  # their names
     name_owner: str = ""  # the regular whose name looks like this one
     thread_first_ms: int = 0  # when the thread's first comment came

@@ -23,7 +23,6 @@
 | m:{pNN}:tv:<slug>:<thread>        | string | counter: the approved part of the thread changed        | for ever  | decide, undo, settle  |
 | m:{pNN}:a:<author>                | zset   | comment ids of one author pseudonym                     | for ever  | submit                |
 | m:{pNN}:ok:<slug>                 | hash   | author → approved comments                              | for ever  | submit, decide, undo  |
-| m:{pNN}:no:<slug>                 | hash   | author → rejected and spam comments                     | for ever  | submit, decide, undo  |
 | m:{pNN}:nm:<slug>                 | hash   | one spelling of a regular's name → author               | for ever  | decide                |
 | m:{pNN}:nd:<slug>:<day>           | hash   | near-duplicate name → comment id                        | 2 days    | submit                |
 | m:{pNN}:lw:<slug>                 | hash   | feature → weight of the learned risk                    | for ever  | learn                 |

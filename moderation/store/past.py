@@ -20,7 +20,6 @@ async def learn_of(store: Store, site: Site, said: Submission, bands: tuple[str,
     yesterday = time.strftime("%Y%m%d", time.gmtime(known.at - 86_400))
     commands: list[tuple[Any, ...]] = [
         ("HGET", f"{tag}ok:{site.id}", known.author),
-        ("HGET", f"{tag}no:{site.id}", known.author),
         ("HGET", f"{tag}nm:{site.id}", name_key(said.name)),
         ("HKEYS", USERS) if policy.impersonation else ("ECHO", ""),
         *[("ZRANGE", f"{tag}t:{site.id}:{thread}:{status}", 0, 0) for status in Status],
@@ -30,7 +29,7 @@ async def learn_of(store: Store, site: Site, said: Submission, bands: tuple[str,
     found = learning.features(said.name, said.text, said.url, domain) if policy.learning else []
     if found:
         commands.append(("HMGET", f"{tag}lw:{site.id}", learning.BIAS, *found))
-    approved, refused, owner, moderators, *rest = await store.pipe.call_many(commands)
+    approved, owner, moderators, *rest = await store.pipe.call_many(commands)
     risk, words = None, tuple[str, ...]()
     if found:
         weights = {i: float(w) for i, w in zip([learning.BIAS, *found], rest.pop(), strict=True) if w}
@@ -40,7 +39,6 @@ async def learn_of(store: Store, site: Site, said: Submission, bands: tuple[str,
     alike = next((comment for names in rest[len(Status) :] for comment in names if comment), "")
     return known._replace(
         approved=int(approved or 0),
-        refused=int(refused or 0),
         name_owner=owner or "",
         moderators=tuple(moderators or ()),
         thread_first_ms=min(firsts, default=0),

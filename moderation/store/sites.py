@@ -96,7 +96,6 @@ async def remove(store: Store, site_id: str) -> None:
         f"{tag}audit:{site_id}",
         f"{tag}cf:{site_id}",
         f"{tag}ok:{site_id}",
-        f"{tag}no:{site_id}",
         f"{tag}nm:{site_id}",
         f"{tag}lw:{site_id}",
         f"{tag}ck:{site_id}",

@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
-from moderation.errors import Conflict, Forbidden, ModerationError, NotFound, TooMany, Unauthorized
+from moderation.errors import Conflict, Forbidden, NotFound, TooMany, Unauthorized
 from moderation.markup import plain_line
 from moderation.model import Comment, Decision, Moderator, Role, Status
 from moderation.screening.similar import groups
 from moderation.store import comments, people
 from moderation.submission import is_comment_id
-from moderation.web import body, pages, problem
+from moderation.web import body, pages
 from moderation.web.auth import SESSION_COOKIE, same_origin, who
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import locale_of
@@ -90,12 +90,17 @@ async def sign_out(request: web.Request) -> web.Response:
     return response
 
 
+async def _signed_in(request: web.Request) -> Moderator:
+    """Who sits at the desk; others are sent to the door."""
+    try:
+        return await who(request)
+    except Unauthorized:
+        raise web.HTTPSeeOther("/review/sign-in") from None
+
+
 async def queue(request: web.Request) -> web.Response:
     """What waits, oldest first."""
-    try:
-        moderator = await who(request)
-    except Unauthorized:
-        return web.Response(status=303, headers={"Location": "/review/sign-in"})
+    moderator = await _signed_in(request)
     store = request.app[CONTEXT].store
     kept = _kept(request.query)
     query = body.validate(CommentQuery, {"status": "pending", "limit": _PAGE} | kept)
@@ -115,7 +120,7 @@ async def queue(request: web.Request) -> web.Response:
         request, "review.html", locale_of(request), items=items, total=found.total, more=more, shown=(query.status or Status.PENDING).value, counts=counts,
         moderator=moderator, form_token=_form_token(request), done=request.query.get("done", ""), undo=_undoable(request.query.get("undo", "")),
         names=all_names, query=query, here=urlencode(kept), filters=urlencode({k: v for k, v in kept.items() if k not in {"status", "cursor"}}),
-        may_decide=moderator.role.covers(Role.MODERATOR), undo_seconds=UNDO_SECONDS, script=True,
+        may_decide=moderator.role.covers(Role.MODERATOR), script=True,
     )  # fmt: skip
 
 
@@ -124,8 +129,8 @@ def _kept(query: Mapping[str, str]) -> dict[str, str]:
     return {name: query[name][:512] for name in _FILTERS if query.get(name)}
 
 
-def _undoable(comment_id: str) -> str:
-    return comment_id if is_comment_id(comment_id) else ""
+def _undoable(ids: str) -> list[str]:
+    return [one for one in ids.split()[: _PAGE + 1] if is_comment_id(one)]
 
 
 def _back(fields: Mapping[str, object], **more: str) -> web.Response:
@@ -146,45 +151,36 @@ def _one_row_each(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 async def act(request: web.Request) -> web.Response:
     """A button was pressed."""
-    try:
-        moderator = await who(request)
-    except Unauthorized:
-        return web.Response(status=303, headers={"Location": "/review/sign-in"})
-    context, fields, found = await _pressed(request, moderator)
+    context, moderator, fields, found = await _pressed(request)
     given = {key: value for key, value in fields.items() if key in {"decision", "version", "reason"} and value}
     if given.get("decision") != Decision.REJECT:
         given.pop("reason", None)
     asked = body.validate(DecisionIn, given | {"undo_seconds": UNDO_SECONDS})
-    undo = found.id
     try:
         decided = await carry_out(context, moderator, found, asked)
-        done = decided.status.value
-        if asked.decision in {Decision.REJECT, Decision.SPAM}:  # what is published, somebody has read to the end
-            await _decide_alike(context, moderator, asked, str(fields.get("also", "")).split()[:_PAGE])
-    except ModerationError as error:
-        if problem.status_of(error) != 409:
-            raise
-        done, undo = "conflict", ""
-    return _back(fields, done=done, undo=undo)
+    except Conflict:
+        return _back(fields, done="conflict")
+    also: list[Comment] = []
+    if asked.decision in {Decision.REJECT, Decision.SPAM}:  # what is published, somebody has read to the end
+        also = await _decide_alike(context, moderator, asked, await _others(context, moderator, fields))
+    undo = " ".join(comment.id for comment in (found, *also))
+    return _back(fields, done=decided.status.value, undo=undo)
 
 
 async def take_back(request: web.Request) -> web.Response:
     """Undo, while the deliveries are held back."""
+    context, moderator, fields, found = await _pressed(request)
     try:
-        moderator = await who(request)
-    except Unauthorized:
-        return web.Response(status=303, headers={"Location": "/review/sign-in"})
-    context, fields, found = await _pressed(request, moderator)
-    try:
-        await undo_decision(context, moderator, found)
+        for comment in (found, *await _others(context, moderator, fields)):
+            await undo_decision(context, moderator, comment)
     except Conflict:
         return _back(fields, done="late")
     return _back(fields, done="undone")
 
 
-async def _pressed(request: web.Request, moderator: Moderator) -> tuple[Context, dict[str, object], Comment]:
-    """The comment of a button of our own page. Raises Forbidden, NotFound."""
-    context = request.app[CONTEXT]
+async def _pressed(request: web.Request) -> tuple[Context, Moderator, dict[str, object], Comment]:
+    """Who pressed a button of our own page, its form, and its comment. Raises Forbidden, NotFound."""
+    moderator, context = await _signed_in(request), request.app[CONTEXT]
     fields = body.parse_form(await body.read(request))
     if not context.store.privacy.link_is_ours(
         "desk", request.cookies.get(SESSION_COOKIE, ""), str(fields.get("form_token", ""))
@@ -195,13 +191,23 @@ async def _pressed(request: web.Request, moderator: Moderator) -> tuple[Context,
     found = await comments.load(context.store, request.match_info["id"])
     if not moderator.may(Role.MODERATOR, found.site):
         raise Forbidden()
-    return context, fields, found
+    return context, moderator, fields, found
 
 
-async def _decide_alike(context: Context, moderator: Moderator, asked: DecisionIn, ids: list[str]) -> None:
-    """The same for the others of the row; one that somebody else holds stays as it is."""
-    same = asked.model_copy(update={"version": None})
-    for other in await comments.load_many(context.store, [i for i in ids if is_comment_id(i)]):
-        if other and other.status is Status.PENDING and moderator.may(Role.MODERATOR, other.site):
+async def _others(context: Context, moderator: Moderator, fields: Mapping[str, object]) -> list[Comment]:
+    """The other comments of a row."""
+    ids = [one for one in str(fields.get("also", "")).split()[:_PAGE] if is_comment_id(one)]
+    found = await comments.load_many(context.store, ids)
+    return [comment for comment in found if comment and moderator.may(Role.MODERATOR, comment.site)]
+
+
+async def _decide_alike(
+    context: Context, moderator: Moderator, asked: DecisionIn, others: list[Comment]
+) -> list[Comment]:
+    """The same for those of them that wait; one that somebody else holds stays as it is. Returns those that were decided."""
+    same, decided = asked.model_copy(update={"version": None}), list[Comment]()
+    for other in others:
+        if other.status is Status.PENDING:
             with contextlib.suppress(Conflict):
-                await carry_out(context, moderator, other, same)
+                decided.append(await carry_out(context, moderator, other, same))
+    return decided

@@ -1,24 +1,19 @@
 """Mails: what became of them, who gets none, what relays report. Addresses come in here and never go out."""
 
-import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from aiohttp import web
-from standardwebhooks import Webhook, WebhookVerificationError
 
 from moderation import letters
-from moderation.errors import FieldError, Invalid, NotFound, Unauthorized
+from moderation.errors import FieldError, Invalid, NotFound
 from moderation.i18n import languages
 from moderation.model import Role
 from moderation.privacy import mask_address, mask_addresses
-from moderation.public import iso
 from moderation.store import mailboxes, outbox, sites
 from moderation.store.mailboxes import Suppression
 from moderation.submission import MESSAGES, is_address
-from moderation.web import body, pages
-from moderation.web.admin_api import site_for_admin, super_admin
+from moderation.web import body, pages, signed
+from moderation.web.admin_api import now, site_for_admin, super_admin
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT, Context
@@ -36,10 +31,6 @@ async def list_mails(request: web.Request) -> web.Response:
     return json(await page_of_lane(store, site, f"mail:{site}", query))
 
 
-def _shown(found: Suppression) -> dict[str, Any]:
-    return asdict(found)
-
-
 async def list_suppressions(request: web.Request) -> web.Response:
     """Who gets no mail, and why."""
     await super_admin(request)
@@ -49,7 +40,7 @@ async def list_suppressions(request: web.Request) -> web.Response:
         found, more = await mailboxes.of_recipient(store, store.privacy.address_id(query.email)), None
     else:
         found, more = await mailboxes.suppressions(store, query.cursor or "", query.limit)
-    return json({"items": [_shown(one) for one in found], "next_cursor": more})
+    return json({"items": [asdict(one) for one in found], "next_cursor": more})
 
 
 def _address(text: str) -> str:
@@ -67,10 +58,10 @@ async def add_suppression(request: web.Request) -> web.Response:
         await sites.load(store, asked.site)
     scope = mailboxes.site_scope(asked.site) if asked.site else mailboxes.ALL
     recipient = store.privacy.address_id(address)
-    wanted = Suppression(recipient, scope, "by_hand", _now(), mask_address(address), mask_addresses(asked.detail))
+    wanted = Suppression(recipient, scope, "by_hand", now(), mask_address(address), mask_addresses(asked.detail))
     await mailboxes.suppress(store, wanted)
     found = await mailboxes.of_recipient(store, recipient)
-    return json(_shown(next(one for one in found if one.scope == scope)), 201)
+    return json(asdict(next(one for one in found if one.scope == scope)), 201)
 
 
 async def lift_suppression(request: web.Request) -> web.Response:
@@ -81,28 +72,14 @@ async def lift_suppression(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _now() -> str:
-    return iso(int(time.time() * 1000))
-
-
-def _verify(context: Context, raw: bytes, headers: Mapping[str, str]) -> str:
-    """The id of a report that is signed as Standard Webhooks says. Raises NotFound, Unauthorized."""
-    secret = context.settings.bounce_secret
-    if secret is None:
-        raise NotFound("Reports of bounces need MODERATION_BOUNCE_SECRET.")
-    try:
-        Webhook(secret.get_secret_value()).verify(raw, {k.lower(): v for k, v in headers.items()})
-    except (WebhookVerificationError, ValueError, TypeError):
-        raise Unauthorized("The signature is wrong or too old.", code="signature") from None
-    return headers["webhook-id"]
-
-
 async def bounce(request: web.Request) -> web.Response:
     """A relay reports a bounce or a complaint, signed with MODERATION_BOUNCE_SECRET (Standard Webhooks)."""
     context = request.app[CONTEXT]
-    raw = await body.read(request)
-    report_id = _verify(context, raw, request.headers)
-    asked = body.parse_as(BounceIn, raw)
+    secret = context.settings.bounce_secret
+    if secret is None:
+        raise NotFound("Reports of bounces need MODERATION_BOUNCE_SECRET.")
+    asked = body.parse_as(BounceIn, await signed.read(request, secret.get_secret_value()))
+    report_id = request.headers["webhook-id"]
     store, address = context.store, _address(asked.email)
     recipient, masked = store.privacy.address_id(address), mask_address(address)
     reason = {"bounce.hard": "bounced", "complaint": "complained"}.get(asked.type)
@@ -110,7 +87,7 @@ async def bounce(request: web.Request) -> web.Response:
         reason = "bounced"
     if reason and not await mailboxes.was_heard(store, report_id):
         # noted as heard only after it was acted on: a relay repeats what was not answered
-        await mailboxes.suppress(store, Suppression(recipient, mailboxes.ALL, reason, _now(), masked, asked.type))
+        await mailboxes.suppress(store, Suppression(recipient, mailboxes.ALL, reason, now(), masked, asked.type))
         await _tell_admins(context, recipient, masked, asked.type)
         await mailboxes.hear(store, report_id)
     return json({"suppressed": bool(reason)})
@@ -122,7 +99,7 @@ async def _tell_admins(context: Context, recipient: str, masked: str, detail: st
     for name in await sites.names(store):
         site, _ = await sites.load(store, name)
         if any(store.privacy.address_id(a) == recipient for a in sites.notify_addresses(store, site)):
-            await outbox.tell_admins_of_mailbox(store, name, masked, detail, _now())
+            await outbox.tell_admins_of_mailbox(store, name, masked, detail, now())
 
 
 # previews at the desk

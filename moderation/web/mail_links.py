@@ -1,6 +1,5 @@
 """The pages behind the links of mails. GET shows and asks, POST acts: mail scanners open every link. No login, no JavaScript."""
 
-import time
 from typing import Any
 
 from aiohttp import web
@@ -9,10 +8,10 @@ from moderation import links, markup, stamps, submission
 from moderation.errors import Conflict, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Site
 from moderation.privacy import Sealed
-from moderation.public import iso
 from moderation.store import comments, keys, mailboxes, sites
 from moderation.store.mailboxes import Suppression
 from moderation.web import body, pages
+from moderation.web.admin_api import now
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import locale_of
 from moderation.web.review_api import carry_out
@@ -138,7 +137,7 @@ async def unsubscribe(request: web.Request) -> web.Response:
     }
     name = names.get(scope, mailboxes.site_scope(site))
     store = request.app[CONTEXT].store
-    await mailboxes.suppress(store, Suppression(recipient, name, "unsubscribed", iso(int(time.time() * 1000))))
+    await mailboxes.suppress(store, Suppression(recipient, name, "unsubscribed", now()))
     return await _unsubscribe_answer(request, site, thread, scope if scope in names else "site")
 
 

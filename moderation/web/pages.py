@@ -5,25 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context as TemplateContext
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from moderation.i18n import language_of, translate, translate_count
+from moderation.i18n import install, language_of
 from moderation.markup import direction
 from moderation.model import REASONS
 from moderation.web.context import CONTEXT
 
 _FOLDER = Path(__file__).parent / "templates"
-
-
-@pass_context
-def _translate(context: TemplateContext, message: str, **params: object) -> str:
-    return translate(context["lang"], message, **params)
-
-
-@pass_context
-def _translate_count(context: TemplateContext, one: str, many: str, count: int) -> str:
-    return translate_count(context["lang"], one, many, count)
 
 
 def environment() -> Environment:
@@ -35,7 +24,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(_=_translate, ngettext=_translate_count, reasons=REASONS)
+    install(made)
+    made.globals["reasons"] = REASONS
     return made
 
 

@@ -211,11 +211,8 @@ def _known(
 def _client(request: web.Request, address: str) -> str:
     """What outside checkers are told of whoever sent it."""
     agent, referrer = request.headers.get(hdrs.USER_AGENT, ""), request.headers.get(hdrs.REFERER, "")
-    told = {
-        "address": address,
-        "agent": agent[:500],
-        "referrer": re.split("[?#]", referrer)[0][:500],
-    }  # a query may hold anything
+    page = re.split("[?#]", referrer)[0]  # a query may hold anything
+    told = {"address": address, "agent": agent[:500], "referrer": page[:500]}
     return to_json(
         {name: mask_addresses(text.encode("utf-8", "replace").decode()) for name, text in told.items()}
     ).decode()

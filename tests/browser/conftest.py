@@ -69,20 +69,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield found
 
 
-class Newspaper:
-    """A site on another origin: every address of it is one page with the stock Arabic form of WordPress 6.1."""
+class Pages:
+    """Serves pages of another origin on loopback: `answer(path)` gives text, media type and further headers of each."""
 
     def __init__(self) -> None:
         outer = self
-        self.action = ""
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                page = (Path(__file__).parent / "wordpress_form.html").read_text()
-                body = page.replace("{{action}}", outer.action).encode()
+                text, kind, headers = outer.answer(self.path)
+                body = text.encode()
                 self.send_response(200)
-                self.send_header("content-type", "text/html; charset=utf-8")
-                self.send_header("content-length", str(len(body)))
+                for name, value in ({"content-type": kind, "content-length": str(len(body))} | headers).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -91,12 +90,28 @@ class Newspaper:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.origin = f"http://127.0.0.1:{self._server.server_port}"
-        self.article = self.origin + "/2026/book-fair/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def answer(self, path: str) -> tuple[str, str, dict[str, str]]:
+        raise NotImplementedError
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Newspaper(Pages):
+    """A site every address of which is one page with the stock Arabic form of WordPress 6.1."""
+
+    action = ""
+
+    @property
+    def article(self) -> str:
+        return self.origin + "/2026/book-fair/"
+
+    def answer(self, path: str) -> tuple[str, str, dict[str, str]]:
+        page = (Path(__file__).parent / "wordpress_form.html").read_text()
+        return page.replace("{{action}}", self.action), "text/html; charset=utf-8", {}
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """<comment-thread> on a newspaper's page of another origin, under a strict policy."""
 
 import gzip
-import http.server
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,58 +9,33 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import moderation.web
-from tests.browser.conftest import Visit, barriers, fits
+from tests.browser.conftest import Pages, Visit, barriers, fits
 from tests.browser.test_demo import picture
 from tests.service import Service
 
 TITLE = {"ar": "مكتبة الحيّ تفتح أبوابها من جديد", "en": "The library opens again"}
 
 
-class Press:
-    """Pages that carry the element; each path is a thread."""
+STYLE = ":root{color-scheme:light dark;font-family:sans-serif} body{background:Canvas;color:CanvasText;max-inline-size:44rem;margin:0 auto;padding:1rem}"
 
-    def __init__(self) -> None:
-        outer = self
-        self.service, self.site, self.attributes = "", "", ""
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path == "/style.css":
-                    return self.answer(
-                        ":root{color-scheme:light dark;font-family:sans-serif} body{background:Canvas;color:CanvasText;max-inline-size:44rem;margin:0 auto;padding:1rem}",
-                        "text/css",
-                    )
-                lang = "ar" if self.path.startswith("/ar") else "en"
-                way = "rtl" if lang == "ar" else "ltr"
-                body = (
-                    f'<!doctype html><html lang="{lang}" dir="{way}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-                    f'<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><link rel="stylesheet" href="/style.css"><title>{TITLE[lang]}</title><script src="{outer.service}/embed.js" defer></script></head>'
-                    f'<body><main><h1>{TITLE[lang]}</h1><p><comment-count site="{outer.site}"></comment-count></p><comment-thread site="{outer.site}" {outer.attributes}></comment-thread></main></body></html>'
-                )
-                return self.answer(body, "text/html; charset=utf-8")
+class Press(Pages):
+    """Pages that carry the element under a strict policy; each path is a thread."""
 
-            def answer(self, text: str, kind: str) -> None:
-                body = text.encode()
-                self.send_response(200)
-                self.send_header("content-type", kind)
-                self.send_header(
-                    "content-security-policy",
-                    f"default-src 'none'; script-src {outer.service}; connect-src {outer.service}; style-src 'self'; img-src data:",
-                )
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    service = site = attributes = ""
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, path: str) -> tuple[str, str, dict[str, str]]:
+        if path == "/style.css":
+            return STYLE, "text/css", {}
+        lang = "ar" if path.startswith("/ar") else "en"
+        way = "rtl" if lang == "ar" else "ltr"
+        page = (
+            f'<!doctype html><html lang="{lang}" dir="{way}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f'<link rel="icon" href="data:,"><link rel="stylesheet" href="/style.css"><title>{TITLE[lang]}</title><script src="{self.service}/embed.js" defer></script></head>'
+            f'<body><main><h1>{TITLE[lang]}</h1><p><comment-count site="{self.site}"></comment-count></p><comment-thread site="{self.site}" {self.attributes}></comment-thread></main></body></html>'
+        )
+        policy = f"default-src 'none'; script-src {self.service}; connect-src {self.service}; style-src 'self'; img-src data:"
+        return page, "text/html; charset=utf-8", {"content-security-policy": policy}
 
 
 @pytest.fixture

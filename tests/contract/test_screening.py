@@ -710,6 +710,9 @@ def test_the_desk_publishes_only_what_was_shown(service: Service, tmp_path: Path
         == 303
     )
     assert [service.one(i)["status"] for i in ids] == ["spam", "spam"]
+    undone = fields | {"also": ids[1]}
+    assert service.form(f"/review/comments/{ids[0]}/undo", undone, origin=service.base, **cookie).status == 303
+    assert [service.one(i)["status"] for i in ids] == ["approved", "pending"]  # the whole row, as it was
     assert (
         service.form("/review/comments/zzzz", fields | {"decision": "spam"}, origin=service.base, **cookie).status
         == 404

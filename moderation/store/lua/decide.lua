@@ -1,7 +1,7 @@
 -- One decision: status, indexes, history, audit, the event and its deliveries, together or not at all.
 -- KEYS  1 comment  2 claims:<site>  3 claimed:<site>  4 h:<id>  5 audit:<site>  6 subs:<site>:<event>  7 once:<link>
 -- ARGV  1 id  2 new status  3 event type  4 expected version or ''  5 by  6 force? ('1')  7 reason  8 note  9 undo ms
---       10 tag  11 event id  12 mail targets, spaces between  13 site  14 thread  15 decision  16 seconds to remember the link used (0: none was)
+--       10 tag  11 event id  12 targets, spaces between: mails, checkers to report to  13 site  14 thread  15 decision  16 seconds to remember the link used (0: none was)
 --       17 one spelling of the author's name  18 approved comments that make a regular of an author
 -- Reply {'ok', value} | {'same', value} | {'missing'} | {'stale', value} | {'claimed', by, until} | {'used', value}
 -- @include comment

@@ -23,10 +23,10 @@ local function iso(ms)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, doy - math.floor((153 * mp + 2) / 5) + 1,
     math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
 end
--- tally(tag, site, who, status, by): how many comments of an author stand approved or refused; says how many then.
+-- tally(tag, site, who, status, by): how many comments of an author stand approved; says how many then.
 local function tally(tag, site, who, status, by)
-  if not who or status == 'pending' then return 0 end
-  return redis.call('HINCRBY', tag .. (status == 'approved' and 'ok:' or 'no:') .. site, who, by)
+  if not who or status ~= 'approved' then return 0 end
+  return redis.call('HINCRBY', tag .. 'ok:' .. site, who, by)
 end
 -- author(body) → the pseudonym; in JSON no text can look like this, its quotes are escaped
 local function author(body) return string.match(body, '"who":"(%x+)"') end
