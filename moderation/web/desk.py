@@ -120,7 +120,7 @@ async def queue(request: web.Request) -> web.Response:
         request, "review.html", locale_of(request), items=items, total=found.total, more=more, shown=(query.status or Status.PENDING).value, counts=counts,
         moderator=moderator, form_token=_form_token(request), done=request.query.get("done", ""), undo=_undoable(request.query.get("undo", "")),
         names=all_names, query=query, here=urlencode(kept), filters=urlencode({k: v for k, v in kept.items() if k not in {"status", "cursor"}}),
-        may_decide=moderator.role.covers(Role.MODERATOR), script=True,
+        may_decide=moderator.role.covers(Role.MODERATOR), undo_seconds=UNDO_SECONDS, script=True,
     )  # fmt: skip
 
 
