@@ -65,7 +65,15 @@ def serve(
     def announce(bound: int) -> None:
         print(f"moderation listens on http://{settings.host}:{bound} (desk: /review, API: /docs)", flush=True)
 
-    _run(service.run(settings, workers=not no_workers, announce=announce))
+    async def invite(store: Store, settings: Settings) -> None:
+        token = await people.invite_first(store)
+        if token:
+            print(
+                f"No account yet. Make the first one, within a day: {settings.base_url}/review/setup/{token}",
+                flush=True,
+            )
+
+    _run(service.run(settings, workers=not no_workers, announce=announce, prepare=invite))
 
 
 @app.command("http-process", hidden=True)

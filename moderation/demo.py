@@ -1,6 +1,7 @@
 """`moderation demo`: the product with a sample site, a receiver that shows what arrives, and comments that wait."""
 
 import asyncio
+import contextlib
 import email
 import email.policy
 import ipaddress
@@ -19,15 +20,16 @@ from moderation import public, service
 from moderation.errors import ConfigurationError, Conflict, NotFound
 from moderation.model import Endpoint, Moderator, Role, Site, Status, Submission
 from moderation.policy import Policy
-from moderation.privacy import mask_addresses, new_secret
+from moderation.privacy import mask_addresses, new_secret, new_token
 from moderation.settings import Settings
-from moderation.store import comments, endpoints, sites
+from moderation.store import comments, endpoints, people, sites
 from moderation.store.connection import Store
-from moderation.web import desk, pages
+from moderation.web import pages
 from moderation.web.auth import same_origin
 from moderation.web.context import CONTEXT
+from moderation.web.desk import doors
 
-SITE = "demo"
+SITE, MODERATOR = "demo", "demo"
 _KEPT = 30
 ARTICLES = {
     "41": {
@@ -134,7 +136,7 @@ async def feed(request: web.Request) -> web.Response:
 async def sign_in(request: web.Request) -> web.Response:
     """The demo's shortcut to the desk; there is none in the real service."""
     same_origin(request)
-    return await desk.signed_in(request, Moderator(name="demo", role=Role.ADMIN))
+    return await doors.signed_in(request, MODERATOR)
 
 
 async def run(settings: Settings) -> None:
@@ -175,7 +177,7 @@ async def run(settings: Settings) -> None:
             settings,
             workers=True,
             announce=announce,
-            prepare=lambda store, s: asyncio.ensure_future(_seed(store, s, secret["whsec"])),
+            prepare=lambda store, s: _seed(store, s, secret["whsec"]),
             extra=(add,),
         )
     finally:
@@ -185,6 +187,9 @@ async def run(settings: Settings) -> None:
 async def _seed(store: Store, settings: Settings, secret: str) -> None:
     """The sample site, its endpoint with this start's secret, and comments that wait."""
     base = settings.base_url
+    who = Moderator(name=MODERATOR, role=Role.ADMIN, contact=True)
+    with contextlib.suppress(Conflict):
+        await people.add_user(store, who, new_token(""))  # nobody knows it: the demo signs in by its button
     # a person may as well type localhost: another origin, the same loopback
     origins = (base, f"http://localhost:{settings.port}")
     site = Site(

@@ -1,12 +1,18 @@
 """Messages in the reader's language. msgids are English; catalogues are `locale/<language>/LC_MESSAGES/moderation.po`."""
 
+import contextlib
 import re
+import time
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_datetime, format_skeleton, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
@@ -57,7 +63,97 @@ def _translated(locale: str, message: str) -> str:
 
 def translate_count(locale: str, one: str, many: str, count: int) -> str:
     """The right plural form (Arabic has six), `%(count)s` filled."""
-    return catalogue(language_of(locale)).ngettext(one, many, count) % {"count": count}
+    return catalogue(language_of(locale)).ngettext(one, many, count) % {"count": number(locale, count)}
+
+
+# numbers and times as a language and its region write them
+
+
+# Babel's own dates have ASCII digits in every language
+_DIGITS = {"arab": "٠١٢٣٤٥٦٧٨٩", "arabext": "۰۱۲۳۴۵۶۷۸۹"}
+
+
+@lru_cache(maxsize=512)
+def _conventions(locale: str) -> tuple[Locale, dict[int, str]]:
+    """How a locale writes, and its digits."""
+    language = language_of(locale)
+    found = Locale(language)
+    with contextlib.suppress(UnknownLocaleError, ValueError):
+        parsed = Locale.parse(locale, sep="-")
+        found = parsed if parsed.language == language else found
+    return found, str.maketrans(
+        dict(zip("0123456789", _DIGITS.get(found.default_numbering_system or "", ""), strict=False))
+    )
+
+
+def number(locale: str, value: float) -> str:
+    """A number, such as 12,345 or ١٢٬٣٤٥."""
+    return format_decimal(value, locale=_conventions(locale)[0], numbering_system="default")
+
+
+def share(locale: str, value: float) -> str:
+    """A part of one as a percentage."""
+    return format_percent(value, locale=_conventions(locale)[0], numbering_system="default")
+
+
+def instant(locale: str, ms: int) -> str:
+    """Date and time in UTC."""
+    how, digits = _conventions(locale)
+    return format_datetime(datetime.fromtimestamp(ms / 1000, UTC), "medium", locale=how).translate(digits)
+
+
+def day(locale: str, ms: int) -> str:
+    """Day and month in UTC."""
+    how, digits = _conventions(locale)
+    return format_skeleton("MMMd", datetime.fromtimestamp(ms / 1000, UTC), locale=how).translate(digits)
+
+
+def duration(locale: str, seconds: float) -> str:
+    """A time that something took, in its largest unit."""
+    how, digits = _conventions(locale)
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=how).translate(digits)
+
+
+def ago(locale: str, ms: int) -> str:
+    """How long ago something was."""
+    how, digits = _conventions(locale)
+    passed = timedelta(seconds=min(-1.0, ms / 1000 - time.time()))
+    return format_timedelta(passed, add_direction=True, threshold=1.2, locale=how).translate(digits)
+
+
+def language_name(language: str) -> str:
+    """What a language calls itself."""
+    return str(Locale(language).get_language_name(language) or language)
+
+
+@pass_context
+def _number(context: Context, value: float) -> str:
+    return number(context["locale"], value)
+
+
+@pass_context
+def _share(context: Context, value: float) -> str:
+    return share(context["locale"], value)
+
+
+@pass_context
+def _instant(context: Context, ms: int) -> str:
+    return instant(context["locale"], ms)
+
+
+@pass_context
+def _day(context: Context, ms: int) -> str:
+    return day(context["locale"], ms)
+
+
+@pass_context
+def _duration(context: Context, seconds: float) -> str:
+    return duration(context["locale"], seconds)
+
+
+@pass_context
+def _ago(context: Context, ms: int) -> str:
+    return ago(context["locale"], ms)
 
 
 @pass_context
@@ -71,8 +167,9 @@ def _translate_count(context: Context, one: str, many: str, count: int) -> str:
 
 
 def install(environment: Environment) -> None:
-    """Give templates `_` and `ngettext` in the language of their variable `lang`."""
-    environment.globals.update(_=_translate, ngettext=_translate_count)
+    """Give templates `_` and `ngettext` in the language of their variable `lang`; numbers and times by their variable `locale`."""
+    environment.globals.update(_=_translate, ngettext=_translate_count, language_name=language_name)
+    environment.filters.update(number=_number, share=_share, instant=_instant, day=_day, duration=_duration, ago=_ago)
 
 
 @lru_cache(maxsize=1024)

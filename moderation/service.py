@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -138,7 +138,7 @@ async def run(
     *,
     workers: bool,
     announce: Callable[[int], None],
-    prepare: Callable[[Store, Settings], "asyncio.Future[None]"] | None = None,
+    prepare: Callable[[Store, Settings], Awaitable[None]] | None = None,
     extra: tuple[Callable[[web.Application], None], ...] = (),
 ) -> None:
     """The whole service until a signal: Redis, workers, HTTP; down in the reverse order."""

@@ -6,7 +6,11 @@
 | m:{g}:tokens                      | hash   | token id → JSON (name, role, sites, hash)               | for ever  | people                |
 | m:{g}:token:<sha256>              | string | token id                                                | for ever  | people                |
 | m:{g}:users                       | hash   | name → JSON (argon2 hash, role, sites)                  | for ever  | people                |
-| m:{g}:session:<sha256>            | string | JSON of a signed-in moderator                           | 12 h idle | people                |
+| m:{g}:setup:<sha256>              | string | the first account may be made by this link              | 1 day     | people                |
+| m:{g}:session:<sha256>            | string | JSON (name, opened) of a session at the desk            | 12 h idle | sessions              |
+| m:{g}:sessions:<name>             | zset   | hashes of somebody's sessions by when they were opened  | 14 days   | sessions              |
+| m:{g}:desk:<name>                 | hash   | language, keys, filters that somebody set               | for ever  | sessions              |
+| m:{g}:batch:<sha256>              | string | JSON (by, ids) of what one press decided                | 1 min     | sessions              |
 | m:{g}:suppressed                  | zset   | who has a suppression, score 0: hashes of addresses     | for ever  | mailboxes             |
 | m:{g}:sup:<recipient>             | hash   | scope → JSON (reason, at, masked address)               | for ever  | mailboxes             |
 | m:{g}:soft:<recipient>            | set    | reports of soft bounces                                 | 4 days    | mailboxes             |

@@ -7,7 +7,7 @@ from moderation.store import scripts
 from moderation.store.connection import Store
 
 _KEEP_SECONDS = 90 * 86_400
-_MACHINES = frozenset({"rules", "akismet", "external"})
+MACHINES = frozenset({"rules", "akismet", "external"})
 _LABELS = {Status.APPROVED: "0", Status.REJECTED: "1", Status.SPAM: "1", Status.PENDING: ""}
 
 
@@ -28,6 +28,6 @@ async def teach(store: Store, comment: Comment) -> None:
     tag = store.tag_of_id(comment.id)
     names = [f"{tag}lw:{comment.site}", f"{tag}ln:{comment.id}"]
     found = features_of(store, comment)
-    by_hand = comment.head.get("by") not in {None, *_MACHINES}
+    by_hand = comment.head.get("by") not in {None, *MACHINES}
     label = _LABELS[comment.status] if by_hand else ""  # what a machine decided teaches nothing
     await scripts.run(store.pipe, "learn", names, label, learning.RATE, _KEEP_SECONDS, *found)

@@ -1,4 +1,4 @@
-"""Who may do what: bearer tokens, accounts, sessions. Tokens and session ids are stored hashed, passwords by argon2id."""
+"""Who may do what: bearer tokens and accounts. Tokens are stored hashed, passwords by argon2id."""
 
 import contextlib
 from typing import Any
@@ -14,7 +14,7 @@ from moderation.store import keys
 from moderation.store.connection import Store
 
 _TOKENS, USERS = keys.GLOBAL + "tokens", keys.GLOBAL + "users"
-SESSION_IDLE_SECONDS = 12 * 3600
+SETUP_SECONDS = 24 * 3600
 _hasher = PasswordHasher()
 _NOBODY = _hasher.hash("nobody has this password")  # so that an unknown name costs as much as a wrong password
 
@@ -51,17 +51,85 @@ async def by_token(store: Store, token: str) -> Moderator | None:
     text = token_id and await store.pipe.call("HGET", _TOKENS, token_id)
     if not text:
         return None
-    record = from_json(text)
-    return Moderator.model_validate({k: record[k] for k in ("name", "role", "sites", "contact")})
+    return moderator_of(from_json(text))
 
 
-async def add_user(store: Store, who: Moderator, password: str, email: str = "") -> None:
-    """Raises Conflict if the name is taken. Slow on purpose (argon2id). `email` gets what admins are told."""
+def moderator_of(record: dict[str, Any]) -> Moderator:
+    """Who a stored account or token stands for."""
+    return Moderator.model_validate({key: record[key] for key in ("name", "role", "sites", "contact")})
+
+
+def new_record(store: Store, who: Moderator, password: str, email: str = "") -> dict[str, Any]:
+    """An account as it is stored. Slow on purpose (argon2id). `email` gets what admins are told."""
     record = who.model_dump() | {"password": _hasher.hash(password)}
     if email:
         record["email"] = store.privacy.seal(email, f"user:{who.name}")
-    if not await store.pipe.call("HSETNX", USERS, who.name, to_json(record)):
+    return record
+
+
+async def add_record(store: Store, record: dict[str, Any]) -> None:
+    """Raises Conflict if the name is taken."""
+    if not await store.pipe.call("HSETNX", USERS, record["name"], to_json(record)):
         raise Conflict("There is an account with this name already.", code="exists")
+
+
+async def add_user(store: Store, who: Moderator, password: str, email: str = "") -> None:
+    """Raises Conflict if the name is taken. Slow on purpose."""
+    await add_record(store, new_record(store, who, password, email))
+
+
+def password_hash(password: str) -> str:
+    """Slow on purpose (argon2id): call it in a thread."""
+    return _hasher.hash(password)
+
+
+async def users(store: Store) -> list[dict[str, Any]]:
+    """All accounts by name, without what is secret of them."""
+    rows = await store.pipe.call("HGETALL", USERS)
+    records = sorted((from_json(text) for text in rows[1::2]), key=lambda record: str(record["name"]))
+    return [
+        moderator_of(record).model_dump(mode="json") | {"has_email": "email" in record, "second_step": "totp" in record}
+        for record in records
+    ]
+
+
+async def change_user(store: Store, name: str, **changes: Any) -> None:
+    """Set fields of an account; None takes one away. Raises NotFound."""
+    record = await user_record(store, name)
+    if record is None:
+        raise NotFound("There is no such account.")
+    record |= changes
+    await store.pipe.call(
+        "HSET", USERS, name, to_json({k: v for k, v in record.items() if v is not None or k == "sites"})
+    )
+
+
+async def remove_user(store: Store, name: str) -> None:
+    """Raises NotFound."""
+    if not await store.pipe.call("HDEL", USERS, name):
+        raise NotFound("There is no such account.")
+
+
+async def invite_first(store: Store) -> str | None:
+    """A token by which the first account may be made, once, within a day; None when there are accounts."""
+    if await store.pipe.call("HLEN", USERS):
+        return None
+    token = new_token("")
+    await store.pipe.call("SET", f"{keys.GLOBAL}setup:{token_hash(token)}", "1", "EX", SETUP_SECONDS)
+    return token
+
+
+async def is_invited(store: Store, token: str) -> bool:
+    """Whether the token is one of those, and nobody has an account yet."""
+    invited, accounts = await store.pipe.call_many(
+        [("EXISTS", f"{keys.GLOBAL}setup:{token_hash(token)}"), ("HLEN", USERS)]
+    )
+    return bool(invited and not accounts)
+
+
+async def accept_invitation(store: Store, token: str) -> bool:
+    """Use it up."""
+    return bool(await store.pipe.call("DEL", f"{keys.GLOBAL}setup:{token_hash(token)}"))
 
 
 async def user_record(store: Store, name: str) -> dict[str, Any] | None:
@@ -89,23 +157,3 @@ def password_fits(record: dict[str, Any] | None, password: str) -> bool:
         return _hasher.verify(record["password"] if record else _NOBODY, password[:1024]) and record is not None
     except (Argon2Error, InvalidHashError):
         return False
-
-
-async def open_session(store: Store, who: Moderator) -> str:
-    """A new session id for the cookie; stored hashed."""
-    session = new_token("")
-    await store.pipe.call(
-        "SET", f"{keys.GLOBAL}session:{token_hash(session)}", who.model_dump_json(), "EX", SESSION_IDLE_SECONDS
-    )
-    return session
-
-
-async def by_session(store: Store, session: str) -> Moderator | None:
-    """Whose session this is; being asked keeps it alive."""
-    key = f"{keys.GLOBAL}session:{token_hash(session)}"
-    text, _ = await store.pipe.call_many([("GET", key), ("EXPIRE", key, SESSION_IDLE_SECONDS)])
-    return Moderator.model_validate_json(text) if text else None
-
-
-async def close_session(store: Store, session: str) -> None:
-    await store.pipe.call("DEL", f"{keys.GLOBAL}session:{token_hash(session)}")

@@ -1,5 +1,6 @@
 """The review queue: claim, release, decide, undo, history, audit."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic_core import from_json, to_json
 from moderation.errors import Conflict, NotFound, Unavailable
 from moderation.lifecycle import Transition
 from moderation.model import Comment, Decision
+from moderation.public import iso
 from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
 from moderation.store.comments import REGULAR_AFTER, parse_value
@@ -30,17 +32,24 @@ class DecisionRequest:
     once: str = ""  # the hash of a link that decides a single time
 
 
-async def claim(store: Store, site: str, by: str, limit: int, lease_seconds: int) -> list[Comment]:
-    """Lease up to `limit` waiting comments of a site, oldest first; they are nobody else's until the lease ends."""
+async def claim(
+    store: Store, site: str, by: str, limit: int, lease_seconds: int, ids: Sequence[str] = (), *, force: bool = False
+) -> list[Comment]:
+    """Lease waiting comments of a site: those named, or up to `limit` of the oldest; they are nobody else's until the lease ends.
+
+    What somebody else holds is left out, unless it is named and taken over by `force`.
+    """
     tag = store.tag_of_site(site)
     rows = await scripts.run(
         store.pipe,
         "claim",
-        [f"{tag}s:{site}:pending", f"{tag}claims:{site}", f"{tag}claimed:{site}"],
+        [f"{tag}s:{site}:pending", f"{tag}claims:{site}", f"{tag}claimed:{site}", f"{tag}audit:{site}"],
         by,
         limit,
         lease_seconds * 1000,
         tag,
+        "1" if force and ids else "",
+        *ids,
     )
     return [
         parse_value(comment_id, value, {"by": by, "until_ms": int(ends)})
@@ -169,7 +178,33 @@ async def record_reveal(store: Store, comment: Comment, by: str, at: str) -> Non
     )
 
 
-async def audit(store: Store, site: str, limit: int = 100) -> list[dict[str, str]]:
-    """The newest entries of a site's audit log."""
-    rows = await store.pipe.call("XREVRANGE", f"{store.tag_of_site(site)}audit:{site}", "+", "-", "COUNT", limit)
-    return [{"id": row[0], "site": site, **dict(zip(row[1][::2], row[1][1::2], strict=True))} for row in rows]
+async def audit(store: Store, site: str, limit: int = 100, before: str = "") -> list[dict[str, str]]:
+    """The newest entries of a site's audit log, or those before one."""
+    tag, start = store.tag_of_site(site), f"({before}" if before else "+"
+    rows = await store.pipe.call("XREVRANGE", f"{tag}audit:{site}", start, "-", "COUNT", limit)
+    return [
+        {
+            "id": row[0],
+            "at": iso(int(row[0].partition("-")[0])),
+            "site": site,
+            **dict(zip(row[1][::2], row[1][1::2], strict=True)),
+        }
+        for row in rows
+    ]
+
+
+async def whole_audit(store: Store, site: str) -> AsyncIterator[dict[str, str]]:
+    """All entries, newest first, read as they are asked for."""
+    before = ""
+    while found := await audit(store, site, 1000, before):
+        for entry in found:
+            yield entry
+        before = found[-1]["id"]
+
+
+async def note(store: Store, site: str, by: str, action: str, comment: str = "", detail: str = "") -> None:
+    """Write into the audit log what no script writes. No address may be in it."""
+    await store.pipe.call(
+        "XADD", f"{store.tag_of_site(site)}audit:{site}", "MAXLEN", "~", 100_000, "*", "by", by, "action", action, "comment",
+        comment, "detail", detail,
+    )  # fmt: skip

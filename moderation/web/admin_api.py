@@ -14,6 +14,7 @@ from moderation.privacy import Privacy, mask_address
 from moderation.public import iso
 from moderation.screening.rulebook import problems
 from moderation.store import erasure, people, review, sites
+from moderation.store.connection import Store
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body
 from moderation.web.answer import json
@@ -29,7 +30,7 @@ def now() -> str:
     return iso(int(time.time() * 1000))
 
 
-def _shown(privacy: Privacy, site: Site) -> dict[str, Any]:
+def shown(privacy: Privacy, site: Site) -> dict[str, Any]:
     """A site as its admins see it: addresses of those to be told are masked even here."""
     return site.model_dump(mode="json") | {
         "notify": [mask_address(privacy.open(sealed, f"site:{site.id}")) for sealed in site.notify]
@@ -62,10 +63,16 @@ async def create_site(request: web.Request) -> web.Response:
     if moderator.sites is not None:
         raise Forbidden("Only an admin of all sites can add one.")
     store = request.app[CONTEXT].store
-    site = _seal_notify(store.privacy, await body.json_body(request, Site))
+    return json(shown(store.privacy, await make(store, await body.json_body(request, Site))), 201)
+
+
+async def make(store: Store, site: Site) -> Site:
+    """The site as it is stored. Raises Invalid, Conflict if there is one of that id."""
+    site = _seal_notify(store.privacy, site)
     check_policy(site.policy)
-    site = site.model_copy(update={"checkers": ()})  # set up by an address of their own
-    return json(_shown(store.privacy, await sites.create(store, site)), 201)
+    return await sites.create(
+        store, site.model_copy(update={"checkers": ()})
+    )  # those are set up by an address of their own
 
 
 async def list_sites(request: web.Request) -> web.Response:
@@ -74,7 +81,7 @@ async def list_sites(request: web.Request) -> web.Response:
     store = request.app[CONTEXT].store
     names = await sites.names(store) if moderator.sites is None else moderator.sites
     found = [(await sites.load(store, name))[0] for name in names]
-    return json({"items": [_shown(store.privacy, site) for site in found]})
+    return json({"items": [shown(store.privacy, site) for site in found]})
 
 
 async def get_site(request: web.Request) -> web.Response:
@@ -82,7 +89,7 @@ async def get_site(request: web.Request) -> web.Response:
     store = request.app[CONTEXT].store
     await need(request, Role.ADMIN, request.match_info["site"])
     site, _ = await sites.load(store, request.match_info["site"])
-    return json(_shown(store.privacy, site))
+    return json(shown(store.privacy, site))
 
 
 async def change_site(request: web.Request) -> web.Response:
@@ -90,7 +97,12 @@ async def change_site(request: web.Request) -> web.Response:
     store = request.app[CONTEXT].store
     await need(request, Role.ADMIN, request.match_info["site"])
     site, _ = await sites.load(store, request.match_info["site"])
-    changes = await _object(request)
+    changed = await change(store, site, await _object(request))
+    return json(shown(store.privacy, changed))
+
+
+async def change(store: Store, site: Site, changes: dict[str, Any]) -> Site:
+    """The site as it is then. Raises Invalid."""
     if "id" in changes and changes["id"] != site.id:
         raise Invalid([FieldError("id", "invalid", "The id of a site can't change.")])
     merged = site.model_dump(mode="json") | changes
@@ -105,7 +117,7 @@ async def change_site(request: web.Request) -> web.Response:
     if "notify" in changes:
         changed = _seal_notify(store.privacy, changed)
     await sites.save(store, changed)
-    return json(_shown(store.privacy, changed))
+    return changed
 
 
 async def _object(request: web.Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from moderation.errors import Forbidden, NotFound, Unauthorized
 from moderation.model import Moderator, Role
-from moderation.store import people
+from moderation.store import people, sessions
 from moderation.web.context import CONTEXT
 
 SESSION_COOKIE = "moderation_session"
@@ -30,12 +30,12 @@ async def who(request: web.Request) -> Moderator:
                 return found
         raise Unauthorized()
     session = request.cookies.get(SESSION_COOKIE, "")
-    found = await people.by_session(context.store, session) if session else None
-    if not found:
+    seat = await sessions.find(context.store, session)
+    if not seat:
         raise Unauthorized()
     if request.method not in {"GET", "HEAD"}:
         same_origin(request)
-    return found
+    return seat.moderator
 
 
 async def need(request: web.Request, role: Role, site: str | None = None) -> Moderator:

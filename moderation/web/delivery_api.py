@@ -18,7 +18,7 @@ from moderation.web import body
 from moderation.web.admin_api import now, site_for_admin
 from moderation.web.answer import json
 from moderation.web.auth import need
-from moderation.web.context import CONTEXT
+from moderation.web.context import CONTEXT, Context
 from moderation.web.schemas import DeliveryQuery, EndpointIn, EndpointPatch, ReplayIn, RotateIn
 
 ENDPOINTS_MAX, OLD_SECRETS_MAX = 20, 10
@@ -26,14 +26,14 @@ _REPLAY_BACK_MS = 30 * 86_400_000  # events are kept that long
 _SECRET_FIELDS = {"headers", "ed25519", "enabled"}
 
 
-def _shown(endpoint: Endpoint, keys: Keys) -> dict[str, Any]:
+def shown(endpoint: Endpoint, keys: Keys) -> dict[str, Any]:
     """Without its secrets; of the headers only the names."""
     return endpoint.model_dump() | {"headers": dict.fromkeys(keys.headers, "•••")}
 
 
-async def _with_health(store: Store, endpoint: Endpoint, keys: Keys) -> dict[str, Any]:
+async def with_health(store: Store, endpoint: Endpoint, keys: Keys) -> dict[str, Any]:
     health, counts = await endpoints.health(store, endpoint)
-    return _shown(endpoint, keys) | {
+    return shown(endpoint, keys) | {
         "health": {
             "state": health.state,
             "disabled_reason": health.disabled_reason,
@@ -56,16 +56,21 @@ async def _found(request: web.Request) -> tuple[Store, Endpoint, Keys]:
     return store, *await endpoints.load(store, site, request.match_info["endpoint"])
 
 
-def _warnings(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
+def _warnings(context: Context, endpoint: Endpoint) -> dict[str, Any]:
     """What will keep deliveries from being made, told while somebody looks. The worker's guard decides at every dial."""
-    blocked = url_to_block(endpoint.url, request.app[CONTEXT].settings.egress_allow)
+    blocked = url_to_block(endpoint.url, context.settings.egress_allow)
     return {"warning": blocked.text} if blocked else {}
 
 
 async def create_endpoint(request: web.Request) -> web.Response:
     """A new endpoint; its secret is in this answer and never again."""
-    store, site = request.app[CONTEXT].store, await site_for_admin(request)
-    asked = await body.json_body(request, EndpointIn)
+    site = await site_for_admin(request)
+    return json(await make(request.app[CONTEXT], site, await body.json_body(request, EndpointIn)), 201)
+
+
+async def make(context: Context, site: str, asked: EndpointIn) -> dict[str, Any]:
+    """The endpoint with its secret. Raises Conflict when the site has too many."""
+    store = context.store
     if len(await endpoints.of_site(store, site)) >= ENDPOINTS_MAX:
         raise Conflict("A site has at most %(limit)s endpoints.", code="limit", limit=ENDPOINTS_MAX)
     fields = asked.model_dump(exclude=_SECRET_FIELDS) | {
@@ -79,33 +84,38 @@ async def create_endpoint(request: web.Request) -> web.Response:
     endpoint = Endpoint(id=store.new_id(site), site=site, created_at=now(), enabled=asked.enabled, **fields)
     keys = Keys(((secret, 0), *secrets), asked.headers)
     await endpoints.save(store, endpoint, keys, switch=asked.enabled, at=now())
-    shown = await _with_health(store, endpoint, keys)
-    return json(shown | {"secret": secret} | _warnings(request, endpoint), 201)
+    return await with_health(store, endpoint, keys) | {"secret": secret} | _warnings(context, endpoint)
 
 
 async def list_endpoints(request: web.Request) -> web.Response:
     """A site's endpoints, without secrets."""
     store, site = request.app[CONTEXT].store, await site_for_admin(request)
     found = [await endpoints.load(store, site, e.id) for e in await endpoints.of_site(store, site)]
-    return json({"items": [await _with_health(store, *one) for one in found]})
+    return json({"items": [await with_health(store, *one) for one in found]})
 
 
 async def get_endpoint(request: web.Request) -> web.Response:
     """One endpoint, how it fares, and how many of its deliveries are in which state."""
-    return json(await _with_health(*await _found(request)))
+    return json(await with_health(*await _found(request)))
 
 
 async def change_endpoint(request: web.Request) -> web.Response:
     """Change some fields. `enabled` true also forgets its failures; what was held meanwhile waits for a replay."""
-    store, endpoint, keys = await _found(request)
-    changes = {k: v for k, v in (await body.json_body(request, EndpointPatch)).model_dump().items() if v is not None}
+    _, endpoint, keys = await _found(request)
+    asked = await body.json_body(request, EndpointPatch)
+    return json(await change(request.app[CONTEXT], endpoint, keys, asked))
+
+
+async def change(context: Context, endpoint: Endpoint, keys: Keys, asked: EndpointPatch) -> dict[str, Any]:
+    """The endpoint as it is then."""
+    changes = {k: v for k, v in asked.model_dump().items() if v is not None}
     headers, switch = changes.pop("headers", None), changes.get("enabled")
     for name in {"events", "threads"} & set(changes):
         changes[name] = tuple(dict.fromkeys(changes[name]))
     changed = endpoint.model_copy(update=changes)
     keys = Keys(keys.secrets, keys.headers if headers is None else headers)
-    await endpoints.save(store, changed, keys, switch=switch, at=now())
-    return json(await _with_health(store, changed, keys) | _warnings(request, changed))
+    await endpoints.save(context.store, changed, keys, switch=switch, at=now())
+    return await with_health(context.store, changed, keys) | _warnings(context, changed)
 
 
 async def delete_endpoint(request: web.Request) -> web.Response:
@@ -118,7 +128,11 @@ async def delete_endpoint(request: web.Request) -> web.Response:
 async def rotate_secret(request: web.Request) -> web.Response:
     """A new secret, in this answer and never again. Until the old one ends (24 h) both sign, the newest first."""
     store, endpoint, keys = await _found(request)
-    asked = await body.optional_json_body(request, RotateIn)
+    return json(await rotate(store, endpoint, keys, await body.optional_json_body(request, RotateIn)))
+
+
+async def rotate(store: Store, endpoint: Endpoint, keys: Keys, asked: RotateIn) -> dict[str, Any]:
+    """The endpoint with its new secret. Raises Conflict when too many old ones are still valid."""
     at_ms = int(time.time() * 1000)
     ends = at_ms + asked.expire_old_seconds * 1000
     old = tuple((s, min(until or ends, ends)) for s, until in keys.secrets if not until or until > at_ms)
@@ -131,12 +145,18 @@ async def rotate_secret(request: web.Request) -> web.Response:
         fresh, changed = [(private, 0)], endpoint.model_copy(update={"public_key": public_key})
     keys = Keys(((secret, 0), *fresh, *old), keys.headers)
     await endpoints.save(store, changed, keys)
-    return json(_shown(changed, keys) | {"secret": secret, "old_valid_until": public.iso(ends)})
+    return shown(changed, keys) | {"secret": secret, "old_valid_until": public.iso(ends)}
 
 
 async def ping(request: web.Request) -> web.Response:
     """Queue an `endpoint.ping`, made the way every event is, to a disabled endpoint too."""
     store, endpoint, _ = await _found(request)
+    event_id = await send_ping(store, endpoint)
+    return json({"delivery": event_id, "event": event_id}, 202)
+
+
+async def send_ping(store: Store, endpoint: Endpoint) -> str:
+    """Returns the id of the event, which is that of its delivery too."""
     event_id = store.new_id(endpoint.site)
     about = {"id": endpoint.id, "url": endpoint.url, "description": endpoint.description}
     event = {"id": event_id, "type": "endpoint.ping", "at": now(), "site": endpoint.site, "endpoint": about}
@@ -150,7 +170,7 @@ async def ping(request: web.Request) -> web.Response:
         site=endpoint.site,
         always=True,
     )
-    return json({"delivery": event_id, "event": event_id}, 202)
+    return event_id
 
 
 def for_admins(delivery: dict[str, Any]) -> dict[str, Any]:
@@ -214,15 +234,19 @@ async def replay(request: web.Request) -> web.Response:
     """Make the deliveries of a time again, as a job that survives everything: those in a state, those never made, or all."""
     store, endpoint, _ = await _found(request)
     moderator = await need(request, Role.ADMIN, endpoint.site)
-    asked = await body.json_body(request, ReplayIn)
+    return json(await start_replay(store, endpoint, await body.json_body(request, ReplayIn), moderator.name), 202)
+
+
+async def start_replay(store: Store, endpoint: Endpoint, asked: ReplayIn, by: str) -> dict[str, Any]:
+    """The job. Raises Conflict for a disabled endpoint, Invalid for a time that is none."""
     if not endpoint.enabled:
         raise Conflict("The endpoint is disabled; enable it first.", code="disabled")
     since, until = _ms("since", asked.since), _ms("until", asked.until) if asked.until else 0
     oldest = int(time.time() * 1000) - _REPLAY_BACK_MS
     job_id = await replays.start(
-        store, endpoint, max(since, oldest), until, _REPLAYED.get(asked.state or "", asked.state or ""), moderator.name, now()
+        store, endpoint, max(since, oldest), until, _REPLAYED.get(asked.state or "", asked.state or ""), by, now()
     )  # fmt: skip
-    return json(await replays.load(store, job_id), 202)
+    return await replays.load(store, job_id)
 
 
 _REPLAYED = {"failing": "queued", "failed": "dead"}

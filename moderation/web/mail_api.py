@@ -10,15 +10,15 @@ from moderation.i18n import languages
 from moderation.model import Role
 from moderation.privacy import mask_address, mask_addresses
 from moderation.store import mailboxes, outbox, sites
+from moderation.store.connection import Store
 from moderation.store.mailboxes import Suppression
 from moderation.submission import MESSAGES, is_address
-from moderation.web import body, pages, signed
+from moderation.web import body, signed
 from moderation.web.admin_api import now, site_for_admin, super_admin
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT, Context
 from moderation.web.delivery_api import page_of_lane
-from moderation.web.middleware import locale_of
 from moderation.web.schemas import BounceIn, DeliveryQuery, SuppressionIn, SuppressionQuery
 
 _PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'; base-uri 'none'"
@@ -52,8 +52,12 @@ def _address(text: str) -> str:
 async def add_suppression(request: web.Request) -> web.Response:
     """Send nothing more to an address: nothing at all, or nothing of one site."""
     await super_admin(request)
-    asked = await body.json_body(request, SuppressionIn)
-    store, address = request.app[CONTEXT].store, _address(asked.email)
+    return json(asdict(await suppress(request.app[CONTEXT].store, await body.json_body(request, SuppressionIn))), 201)
+
+
+async def suppress(store: Store, asked: SuppressionIn) -> Suppression:
+    """By hand. Raises Invalid for what is no address, NotFound for a site that is not there."""
+    address = _address(asked.email)
     if asked.site is not None:
         await sites.load(store, asked.site)
     scope = mailboxes.site_scope(asked.site) if asked.site else mailboxes.ALL
@@ -61,7 +65,7 @@ async def add_suppression(request: web.Request) -> web.Response:
     wanted = Suppression(recipient, scope, "by_hand", now(), mask_address(address), mask_addresses(asked.detail))
     await mailboxes.suppress(store, wanted)
     found = await mailboxes.of_recipient(store, recipient)
-    return json(asdict(next(one for one in found if one.scope == scope)), 201)
+    return next(one for one in found if one.scope == scope)
 
 
 async def lift_suppression(request: web.Request) -> web.Response:
@@ -102,34 +106,13 @@ async def _tell_admins(context: Context, recipient: str, masked: str, detail: st
             await outbox.tell_admins_of_mailbox(store, name, masked, detail, now())
 
 
-# previews at the desk
-
-
-async def previews(request: web.Request) -> web.Response:
-    """Every kind of mail in every language."""
-    await need(request, Role.VIEWER)
-    locale = locale_of(request)
-    kind, lang = request.query.get("kind", letters.KINDS[0]), request.query.get("lang", locale.partition("-")[0])
-    kind = kind if kind in letters.KINDS else letters.KINDS[0]
-    lang = lang if lang in languages() else "en"
-    letter = _letters(request).render(kind, lang, letters.SAMPLES[kind])
-    return pages.page(
-        request, "mails.html", locale, kinds=letters.KINDS, kind=kind, shown=lang, languages=languages(), letter=letter,
-        frames=True,
-    )  # fmt: skip
-
-
-def _letters(request: web.Request) -> letters.Letters:
-    return request.app[CONTEXT].letters
-
-
 async def preview(request: web.Request) -> web.Response:
     """One mail as its HTML part shows it, with made-up values."""
     await need(request, Role.VIEWER)
     kind, lang = request.match_info["kind"], request.match_info["lang"]
     if kind not in letters.KINDS or lang not in languages():
         raise NotFound("There is nothing here.")
-    letter = _letters(request).render(kind, lang, letters.SAMPLES[kind])
+    letter = request.app[CONTEXT].letters.render(kind, lang, letters.SAMPLES[kind])
     return web.Response(
         text=letter.html, content_type="text/html", headers={"Content-Security-Policy": _PREVIEW_POLICY}
     )

@@ -14,12 +14,15 @@ from moderation.web.answer import SAFE
 
 log = get_logger(__name__)
 CORS_ORIGIN = web.RequestKey("CORS_ORIGIN", str)
+LOCALE = web.RequestKey("LOCALE", str)  # what somebody who signed in chose
 OURS = "A mistake of ours; its number is %(number)s."
 WRONG_METHOD = "This address does not take this method."
 
 
 def locale_of(request: web.Request, fallback: str = "en") -> str:
-    """The visitor's language, as far as we speak it."""
+    """The language that was chosen at the desk, else the visitor's, as far as we speak it."""
+    if LOCALE in request:
+        return request[LOCALE]
     wanted = request.headers.get(hdrs.ACCEPT_LANGUAGE)
     return accepted(wanted, fallback) if wanted else fallback
 

@@ -7,9 +7,10 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from moderation.i18n import install, language_of
+from moderation.i18n import install, language_of, languages
 from moderation.markup import direction
 from moderation.model import REASONS
+from moderation.web import static_files
 from moderation.web.context import CONTEXT
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -25,7 +26,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     install(made)
-    made.globals["reasons"] = REASONS
+    made.globals.update(reasons=REASONS, static=static_files.address, languages=languages())
     return made
 
 
@@ -46,10 +47,10 @@ def page(
     html = (
         request.app[CONTEXT]
         .templates.get_template(template)
-        .render(lang=language, dir=direction(language), nonce=nonce, **values)
+        .render(lang=language, locale=locale, dir=direction(language), nonce=nonce, **values)
     )
     policy = [
-        "default-src 'none'", f"style-src 'nonce-{nonce}'", "img-src 'self' data:", "form-action " + " ".join(("'self'", *form_action)),
+        "default-src 'none'", f"style-src 'self' 'nonce-{nonce}'", "img-src 'self' data:", "form-action " + " ".join(("'self'", *form_action)),
         "frame-ancestors 'none'", "base-uri 'none'",
     ]  # fmt: skip
     if frames:

@@ -10,19 +10,16 @@ from moderation import lifecycle, public, submission
 from moderation.errors import Forbidden, ModerationError, NotFound
 from moderation.model import Comment, Moderator, Role, Status
 from moderation.screening import HELD, Verdict
-from moderation.store import comments, erasure, lessons, outbox, review, sites
-from moderation.store.comments import Page
+from moderation.store import comments, erasure, lessons, outbox, review
 from moderation.store.connection import Store
 from moderation.store.review import DecisionRequest
 from moderation.web import body, problem
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT, Context
+from moderation.web.finding import find, visible_sites
 from moderation.web.middleware import locale_of
 from moderation.web.schemas import BulkDecisionIn, ClaimIn, CommentQuery, DecisionIn, ReleaseIn
-
-_SCAN_MAX = 20_000  # comments looked at for a text search; beyond it the walk goes on with the next page
-_SCAN_PAGE = 500
 
 
 def for_moderators(store: Store, found: Comment, delivery_state: str) -> dict[str, Any]:
@@ -84,16 +81,6 @@ async def load_for(request: web.Request, role: Role) -> tuple[Context, Moderator
     return context, moderator, found
 
 
-async def visible_sites(store: Store, moderator: Moderator, wanted: str | None) -> list[str]:
-    """The sites a moderator may see, or the one asked for."""
-    if wanted is not None:
-        if moderator.sites is not None and wanted not in moderator.sites:
-            raise NotFound("There is no such site.")
-        await sites.load(store, wanted)
-        return [wanted]
-    return await sites.names(store) if moderator.sites is None else list(moderator.sites)
-
-
 async def listing(request: web.Request) -> web.Response:
     """Comments page by page; the cursor is the last id, and ids are in the order of time."""
     moderator = await need(request, Role.VIEWER)
@@ -105,76 +92,6 @@ async def listing(request: web.Request) -> web.Response:
     return json(
         {"items": await _rendered(store, items), "next_cursor": items[-1].id if more else None, "total": found.total}
     )
-
-
-async def find(store: Store, names: list[str], query: CommentQuery) -> Page:
-    """One more than a page over several sites, merged by id."""
-    merged: list[Comment] = []
-    total = 0
-    for name in names:
-        part = await _find_in(store, name, query)
-        merged += part.items
-        total += part.total
-    if query.sort == "risk":
-        last = (await comments.load_many(store, [query.cursor]))[0] if query.cursor else None
-        return Page(_riskiest(merged, last, query.limit), total)
-    merged.sort(key=lambda comment: comment.id, reverse=query.sort == "newest")
-    return Page(merged[: query.limit + 1], total)
-
-
-def _riskiest(found: list[Comment], last: Comment | None, limit: int) -> list[Comment]:
-    """Highest risk first, the older first among equals; after the last one seen, wherever that is by now."""
-    found.sort(key=_by_risk)
-    return [comment for comment in found if last is None or _by_risk(comment) > _by_risk(last)][: limit + 1]
-
-
-def _by_risk(comment: Comment) -> tuple[float, str]:
-    return -_risk(comment), comment.id
-
-
-def _risk(comment: Comment) -> float:
-    return float((comment.body.get("screening") or {}).get("risk") or 0.0)
-
-
-async def _find_in(store: Store, site: str, query: CommentQuery) -> Page:
-    newest, cursor = query.sort == "newest", query.cursor or ""
-    statuses = [query.status] if query.status else list(Status)
-    if not query.q and not query.author and query.sort != "risk":
-        return await comments.page(
-            store, site, statuses, thread=query.thread or "", cursor=cursor, newest=newest, limit=query.limit + 1
-        )
-    matching: list[Comment] = []
-    total, seen, at = 0, 0, ""
-    wanted = (query.q or "").casefold()
-    while seen < _SCAN_MAX:
-        if query.author:
-            part = await comments.page_of_author(store, site, query.author, cursor=at, newest=newest, limit=_SCAN_PAGE)
-        else:
-            part = await comments.page(
-                store, site, statuses, thread=query.thread or "", cursor=at, newest=newest, limit=_SCAN_PAGE
-            )
-        for comment in part.items:
-            if (
-                comment.status not in statuses
-                or (query.thread and comment.body["thread"] != query.thread)
-                or comment.site != site
-            ):
-                continue
-            if (
-                wanted
-                and wanted
-                not in f"{comment.body['name']}\n{comment.body['text']}\n{comment.body.get('thread_title', '')}".casefold()
-            ):
-                continue
-            total += 1
-            after = not cursor or (comment.id < cursor if newest else comment.id > cursor)
-            if query.sort == "risk" or (after and len(matching) <= query.limit):
-                matching.append(comment)
-        seen += len(part.items)
-        if len(part.items) < _SCAN_PAGE:
-            break
-        at = part.items[-1].id
-    return Page(matching, total)
 
 
 async def one(request: web.Request) -> web.Response:
@@ -190,11 +107,13 @@ async def one(request: web.Request) -> web.Response:
 
 
 async def claim(request: web.Request) -> web.Response:
-    """Lease waiting comments, oldest first."""
+    """Lease waiting comments: those named, or the oldest."""
     moderator = await need(request, Role.MODERATOR)
     asked = await body.json_body(request, ClaimIn)
     store = request.app[CONTEXT].store
     names = await visible_sites(store, moderator, asked.site)
+    if asked.ids is not None:
+        return json({"items": await _rendered(store, await claim_named(store, moderator, names, asked))})
     taken: list[Comment] = []
     for name in names:
         taken += await review.claim(store, name, moderator.name, asked.limit, asked.lease_seconds)
@@ -205,6 +124,23 @@ async def claim(request: web.Request) -> web.Response:
     for name, ids in surplus.items():
         await review.release(store, name, moderator.name, ids)
     return json({"items": await _rendered(store, taken[: asked.limit])})
+
+
+async def claim_named(store: Store, moderator: Moderator, names: list[str], asked: ClaimIn) -> list[Comment]:
+    """Lease comments by id; what is decided, held by others or not theirs to see is left out."""
+    taken: list[Comment] = []
+    for name, ids in (await _by_site(store, names, asked.ids or [])).items():
+        taken += await review.claim(store, name, moderator.name, len(ids), asked.lease_seconds, ids, force=asked.force)
+    return taken
+
+
+async def _by_site(store: Store, names: list[str], ids: list[str]) -> dict[str, list[str]]:
+    """Comments under their sites, as far as these are among `names`."""
+    by_site: dict[str, list[str]] = {}
+    for found in await comments.load_many(store, [i for i in ids if submission.is_comment_id(i)]):
+        if found and found.site in names:
+            by_site.setdefault(found.site, []).append(found.id)
+    return by_site
 
 
 async def release(request: web.Request) -> web.Response:
@@ -218,11 +154,7 @@ async def release(request: web.Request) -> web.Response:
         for name in names:
             released += await review.release(store, name, moderator.name, [])
     else:
-        by_site: dict[str, list[str]] = {}
-        for found in await comments.load_many(store, [i for i in asked.ids if submission.is_comment_id(i)]):
-            if found and found.site in names:
-                by_site.setdefault(found.site, []).append(found.id)
-        for name, ids in by_site.items():
+        for name, ids in (await _by_site(store, names, asked.ids)).items():
             released += await review.release(store, name, moderator.name, ids)
     return json({"released": released})
 

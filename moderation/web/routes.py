@@ -10,7 +10,6 @@ from moderation.model import Role, Site
 from moderation.web import (
     admin_api,
     delivery_api,
-    desk,
     embed,
     health,
     mail_api,
@@ -19,10 +18,25 @@ from moderation.web import (
     read,
     review_api,
     screening_api,
+    static_files,
     stream,
     submit,
 )
 from moderation.web import schemas as s
+from moderation.web.desk import (
+    account,
+    acts,
+    audit,
+    comment,
+    doors,
+    mailroom,
+    queue,
+    receivers,
+    screening,
+    settings,
+    statistics,
+)
+from moderation.web.desk import people as desk_people
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,6 +59,7 @@ class Route:
 V, M, A = Role.VIEWER, Role.MODERATOR, Role.ADMIN
 _SITE, _API = "/api/v1/sites/{site}", "/api/v1"
 _LINK = "/m/{id}/{decision}/{recipient}/{version}/{expires}/{signature}"
+_DESK_SITE = "/review/sites/{site}"
 _ENDPOINT = _SITE + "/endpoints/{endpoint}"
 
 ROUTES: tuple[Route, ...] = (
@@ -162,14 +177,56 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/n/{id}/{signature}", mail_links.confirm_page, documented=False),
     Route("POST", "/n/{id}/{signature}", mail_links.confirm, documented=False),
     # the desk
-    Route("GET", "/review", desk.queue, documented=False),
-    Route("GET", "/review/sign-in", desk.sign_in_page, documented=False),
-    Route("POST", "/review/sign-in", desk.sign_in, documented=False),
-    Route("POST", "/review/sign-out", desk.sign_out, documented=False),
-    Route("POST", "/review/comments/{id}", desk.act, documented=False),
-    Route("POST", "/review/comments/{id}/undo", desk.take_back, documented=False),
-    Route("GET", "/review/mails", mail_api.previews, documented=False),
+    Route("GET", "/review", queue.queue, documented=False),
+    Route("POST", "/review/filters", queue.save_filter, documented=False),
+    Route("POST", "/review/filters/drop", queue.drop_filter, documented=False),
+    Route("GET", "/review/sign-in", doors.sign_in_page, documented=False),
+    Route("POST", "/review/sign-in", doors.sign_in, documented=False),
+    Route("POST", "/review/sign-out", doors.sign_out, documented=False),
+    Route("GET", "/review/setup/{token}", doors.setup_page, documented=False),
+    Route("POST", "/review/setup/{token}", doors.setup, documented=False),
+    Route("GET", "/review/comments/{id}", comment.page, documented=False),
+    Route("POST", "/review/comments/{id}", acts.act, documented=False),
+    Route("POST", "/review/comments/{id}/take", acts.take, documented=False),
+    Route("POST", "/review/comments/{id}/give-back", acts.give_back, documented=False),
+    Route("POST", "/review/comments/{id}/contact", comment.reveal, documented=False),
+    Route("POST", "/review/comments/{id}/erase", comment.erase, documented=False),
+    Route("POST", "/review/comments/{id}/block", comment.block, documented=False),
+    Route("POST", "/review/undo", acts.take_back, documented=False),
+    Route("POST", "/review/many", acts.preview, documented=False),
+    Route("POST", "/review/many/carry-out", acts.carry_out_many, documented=False),
+    Route("POST", "/review/deliveries/{delivery}/retry", comment.retry, documented=False),
+    Route("GET", "/review/statistics", statistics.page, documented=False),
+    Route("GET", "/review/statistics.csv", statistics.download, documented=False),
+    Route("GET", "/review/account", account.page, documented=False),
+    Route("POST", "/review/account/password", account.password, documented=False),
+    Route("POST", "/review/account/language", account.language, documented=False),
+    Route("POST", "/review/account/keys", account.keys, documented=False),
+    Route("GET", "/review/people", desk_people.page, documented=False),
+    Route("POST", "/review/people", desk_people.add, documented=False),
+    Route("POST", "/review/people/{name}", desk_people.change, documented=False),
+    Route("POST", "/review/tokens", desk_people.add_token, documented=False),
+    Route("POST", "/review/tokens/{token}/revoke", desk_people.remove_token, documented=False),
+    Route("GET", "/review/sites", settings.listing, documented=False),
+    Route("POST", "/review/sites", settings.add, documented=False),
+    Route("GET", _DESK_SITE, settings.page, documented=False),
+    Route("POST", _DESK_SITE, settings.change, documented=False),
+    Route("POST", _DESK_SITE + "/delete", settings.delete, documented=False),
+    Route("GET", _DESK_SITE + "/screening", screening.page, documented=False),
+    Route("POST", _DESK_SITE + "/screening", screening.change, documented=False),
+    Route("GET", _DESK_SITE + "/endpoints", receivers.listing, documented=False),
+    Route("POST", _DESK_SITE + "/endpoints", receivers.add, documented=False),
+    Route("GET", _DESK_SITE + "/endpoints/{endpoint}", receivers.page, documented=False),
+    Route("POST", _DESK_SITE + "/endpoints/{endpoint}", receivers.act, documented=False),
+    Route("GET", _DESK_SITE + "/mails", mailroom.log, documented=False),
+    Route("GET", _DESK_SITE + "/audit", audit.page, documented=False),
+    Route("GET", _DESK_SITE + "/audit.{kind}", audit.download, documented=False),
+    Route("GET", "/review/suppressions", mailroom.suppressions, documented=False),
+    Route("POST", "/review/suppressions", mailroom.suppress, documented=False),
+    Route("POST", "/review/suppressions/{recipient}/lift", mailroom.lift, documented=False),
+    Route("GET", "/review/mails", mailroom.previews, documented=False),
     Route("GET", "/review/mails/{kind}/{lang}", mail_api.preview, documented=False),
+    Route("GET", "/static/{digest}/{name}", static_files.serve, documented=False),
     # what is sent
     Route("GET", _API + "/events", openapi.events, answers={200: None}),
     Route("GET", _API + "/events/{type}", openapi.event, answers={200: None}),

@@ -69,6 +69,8 @@ class CommentQuery(Input):
     site: str | None = Field(None, max_length=63)
     thread: str | None = Field(None, max_length=512)
     author: str | None = Field(None, max_length=64)
+    rule: str | None = Field(None, max_length=40, description="only what this rule of the screening spoke about")
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
     q: str | None = Field(None, max_length=200)
     sort: Literal["oldest", "newest", "risk"] = "oldest"
     limit: int = Field(50, ge=1, le=200)
@@ -89,6 +91,8 @@ class BulkDecisionIn(DecisionIn):
 
 
 class ClaimIn(Input):
+    ids: list[Id] | None = Field(None, max_length=50, description="these; without, the oldest that nobody holds")
+    force: bool = Field(False, description="with ids: also what somebody else holds")
     site: Annotated[str, StringConstraints(max_length=63)] | None = None
     limit: int = Field(10, ge=1, le=50)
     lease_seconds: int = Field(300, ge=10, le=3600)

@@ -13,7 +13,7 @@ from moderation.store import live
 from moderation.store.live import Place
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT
-from moderation.web.review_api import visible_sites
+from moderation.web.finding import visible_sites
 
 LISTENERS_MAX = 200  # of one process
 _COME_AGAIN_SECONDS = 30

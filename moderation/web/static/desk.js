@@ -1,0 +1,116 @@
+// The desk with JavaScript: keys, the live queue, and pages that change in place. Everything works without it.
+(() => {
+  "use strict";
+  const desk = () => document.getElementById("desk");
+  const said = (name, values = {}) => (desk().dataset[name] || "").replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
+  const cards = () => [...desk().querySelectorAll("article[data-id]")];
+  const card = (id) => desk().querySelector(`article[data-id="${CSS.escape(id)}"]`);
+  const current = () => document.activeElement?.closest("article[data-id]");
+  let place = 0; // where they were in the list
+
+  // keys, by their place on the keyboard
+  const go = (step) => {
+    const all = cards(), at = all.indexOf(current());
+    const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))];
+    next?.focus();
+    next?.scrollIntoView({ block: "nearest" });
+  };
+  const press = (selector) => (current() || cards()[0])?.querySelector(selector)?.click();
+  const acts = {
+    next: () => go(1),
+    previous: () => go(-1),
+    approve: () => press("[name=decision][value=approve]"),
+    reject: () => press("[name=decision][value=reject]"),
+    spam: () => press("[name=decision][value=spam]"),
+    hold: () => press("[name=decision][value=hold]"),
+    open: () => press("a.open"),
+    choose: () => press("input[type=checkbox]"),
+    take: () => press(".take button"),
+    undo: () => document.querySelector("#undo button")?.click(),
+    search: () => document.getElementById("q")?.focus(),
+    help: () => document.getElementById("keys")?.showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input:not([type=checkbox]), select, textarea, dialog[open]");
+    if (typing || event.ctrlKey || event.altKey || event.metaKey || event.repeat || !desk()?.dataset.keys) return;
+    const code = (event.shiftKey ? "Shift+" : "") + event.code;
+    const act = Object.entries(JSON.parse(desk().dataset.keys)).find(([, key]) => key === code)?.[0];
+    if (!act) return;
+    event.preventDefault();
+    acts[act]();
+  });
+
+  // what came of a press: said to screen readers too, and not again when the page is loaded anew
+  const settle = () => {
+    const notice = document.getElementById("notice"), say = document.getElementById("say");
+    if (say && notice) say.textContent = notice.querySelector("p")?.textContent || "";
+    const url = new URL(location.href);
+    if (url.searchParams.has("done")) {
+      for (const name of ["done", "batch", "n", "late", "about"]) url.searchParams.delete(name);
+      history.replaceState(history.state, "", url);
+    }
+    const undo = document.getElementById("undo");
+    if (undo) setTimeout(() => undo.isConnected && undo.remove(), undo.dataset.seconds * 1000);
+    document.querySelectorAll("[data-needs-script]").forEach((one) => one.removeAttribute("hidden"));
+    document.querySelector("form[data-goes-on]")?.requestSubmit();
+    chosen();
+  };
+  document.addEventListener("htmx:before:request", () => {
+    const all = cards(), at = all.indexOf(current());
+    if (at >= 0) place = at;
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    const all = cards();
+    if (all.length && document.activeElement === document.body) all[Math.min(place, all.length - 1)].focus({ preventScroll: true });
+    settle();
+  });
+  document.addEventListener("htmx:error", () => document.getElementById("trouble")?.removeAttribute("hidden"));
+
+  // many at once
+  const chosen = () => {
+    const boxes = [...document.querySelectorAll("input[form=many][type=checkbox]")].filter((box) => box.checked);
+    const many = document.getElementById("many-at-once"), count = document.getElementById("chosen");
+    if (!many || !count) return;
+    if (boxes.length) many.open = true;
+    count.textContent = boxes.length ? said("chosen", { count: boxes.length.toLocaleString(document.documentElement.lang) }) : "";
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "choose-all") {
+      document.querySelectorAll("article input[form=many]").forEach((box) => (box.checked = event.target.checked));
+    }
+    chosen();
+  });
+  document.addEventListener("click", (event) => {
+    const dialog = event.target.closest("[data-opens]");
+    if (dialog) document.getElementById(dialog.dataset.opens)?.showModal();
+  });
+
+  // live: what others do is shown where it is; what is new is announced, and the list stays where it is
+  const me = () => desk().dataset.me;
+  const line = (id, text) => {
+    const place = card(id)?.querySelector(".live");
+    if (place) place.textContent = text;
+  };
+  let fresh = 0;
+  const listen = () => {
+    const live = new EventSource("/api/v1/queue/stream");
+    const on = (name, act) => live.addEventListener(name, (event) => act(JSON.parse(event.data)));
+    on("comment.pending", (one) => {
+      const notice = document.getElementById("new");
+      if (!notice || card(one.id)) return;
+      fresh += 1;
+      notice.hidden = false;
+      notice.querySelector("[data-count]").textContent = fresh.toLocaleString(document.documentElement.lang);
+    });
+    on("comment.decided", (one) => {
+      if (one.by === me() || !card(one.id)) return;
+      card(one.id).classList.add("decided");
+      line(one.id, said("decided", { who: one.by }));
+    });
+    on("comment.claimed", (one) => line(one.id, one.by === me() ? said("mine") : said("held", { who: one.by })));
+    on("comment.released", (one) => line(one.id, ""));
+    addEventListener("pagehide", () => live.close());
+  };
+  if (desk()?.dataset.live) listen();
+  settle();
+})();
