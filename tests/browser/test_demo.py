@@ -45,7 +45,7 @@ def test_a_comment_goes_from_the_arabic_article_over_the_desk_to_the_site(
     card = page.get_by_role("article").filter(has_text=text)
     expect(card).to_contain_text("h•••@e•••.net")
     card.get_by_role("button", name="Approve").click()
-    expect(page.get_by_role("status")).to_contain_text("Published")
+    expect(page.locator("#notice")).to_contain_text("Published")
     expect(page.get_by_text(text)).to_have_count(0)
 
     page.goto(demo.base + "/demo")

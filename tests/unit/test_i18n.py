@@ -20,12 +20,13 @@ from moderation.i18n import accepted, catalogue, language_of, languages, transla
 from moderation.markup import direction
 from moderation.model import REASONS
 from moderation.store import pipe  # noqa: F401  its error belongs to the family too
-from moderation.web import admin_api, body, desk, mail_links, middleware, problem, stream, submit
+from moderation.web import admin_api, body, mail_links, middleware, problem, stream, submit
+from moderation.web.desk import account, cards, doors, policy_form, settings, shortcuts
 
 PACKAGES = [Path(package.__file__).parent for package in (moderation, workers)]
 SOURCES = [path for package in PACKAGES for path in package.rglob("*.py")]
 LETTERS = [path for path in (PACKAGES[0] / "letters").iterdir() if path.suffix in {".txt", ".html"}]
-TEMPLATES = sorted([*(PACKAGES[0] / "web" / "templates").glob("*.html"), *LETTERS])
+TEMPLATES = sorted([*(PACKAGES[0] / "web" / "templates").rglob("*.html"), *LETTERS])
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LANGUAGES = [language for language in languages() if language != "en"]
@@ -78,7 +79,9 @@ def of_templates() -> Iterator[str]:
 @cache
 def used() -> frozenset[str]:
     named = [*submission.MESSAGES.values(), *body._MESSAGES.values(), *problem._TITLES.values()]
-    named += [middleware.OURS, middleware.WRONG_METHOD, desk.TOO_MANY_TRIES]
+    named += [middleware.OURS, middleware.WRONG_METHOD, doors.TOO_MANY_TRIES, doors.TOO_SHORT]
+    named += [account.NOT_YOURS, account.KEY_TWICE, settings.ID_TYPED_WRONG, *cards.RULES.values()]
+    named += [*shortcuts.ACTIONS.values(), *policy_form.LABELS.values(), *policy_form.HELP.values()]
     named += [mail_links.NOT_OURS, admin_api.WRONG_PATTERN, stream.TOO_MANY_LISTENERS, *REASONS.values()]
     named += [submit.WAITS, submit.IS_PUBLISHED, *(error.message for error in family())]
     return frozenset([*named, *(text for _, text, _ in literals()), *of_templates()])

@@ -81,7 +81,7 @@ async def queue(request: web.Request) -> web.Response:
     return desk.page(
         "queue.html", cards=shown, total=found.total, more=more, sight=sight, query=query, counts=counts, rules=cards.RULES,
         names=await visible_sites(desk.store, desk.moderator, None), narrow=[name for name in _NARROW if sight.kept.get(name)],
-        may_decide=desk.moderator.role.covers(Role.MODERATOR), shortcuts=shortcuts.of(desk.seat), actions=shortcuts.ACTIONS, label=shortcuts.label, notice=await _notice(desk),
+        may_decide=desk.moderator.role.covers(Role.MODERATOR), shortcuts=shortcuts.of(desk.seat), actions=shortcuts.ACTIONS, label=shortcuts.label, undo_seconds=UNDO_SECONDS, bulk_undo_seconds=BULK_UNDO_SECONDS, notice=await _notice(desk),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@
   const cards = () => [...desk().querySelectorAll("article[data-id]")];
   const card = (id) => desk().querySelector(`article[data-id="${CSS.escape(id)}"]`);
   const current = () => document.activeElement?.closest("article[data-id]");
-  let place = 0; // where they were in the list
+  let place = 0, searched = false; // where they were in the list
 
   // keys, by their place on the keyboard
   const go = (step) => {
@@ -25,7 +25,7 @@
     hold: () => press("[name=decision][value=hold]"),
     open: () => press("a.open"),
     choose: () => press("input[type=checkbox]"),
-    take: () => press(".take button"),
+    take: () => press("button.take"),
     undo: () => document.querySelector("#undo button")?.click(),
     search: () => document.getElementById("q")?.focus(),
     help: () => document.getElementById("keys")?.showModal(),
@@ -60,11 +60,18 @@
     if (at >= 0) place = at;
   });
   document.addEventListener("htmx:after:swap", () => {
+    if (!desk()) return;
     const all = cards();
-    if (all.length && document.activeElement === document.body) all[Math.min(place, all.length - 1)].focus({ preventScroll: true });
+    if (all.length && (searched || document.activeElement === document.body)) all[searched ? 0 : Math.min(place, all.length - 1)].focus({ preventScroll: true });
+    searched = false;
     settle();
   });
   document.addEventListener("htmx:error", () => document.getElementById("trouble")?.removeAttribute("hidden"));
+
+  document.addEventListener("submit", (event) => {
+    searched = event.target.matches("[role=search]");
+    if (searched) document.activeElement.blur(); // keys are commands again, for what was found
+  });
 
   // many at once
   const chosen = () => {
