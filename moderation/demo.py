@@ -27,7 +27,7 @@ from moderation.store.connection import Store
 from moderation.web import pages
 from moderation.web.auth import same_origin
 from moderation.web.context import CONTEXT
-from moderation.web.desk import doors
+from moderation.web.desk import entry
 
 SITE, MODERATOR = "demo", "demo"
 _KEPT = 30
@@ -136,7 +136,7 @@ async def feed(request: web.Request) -> web.Response:
 async def sign_in(request: web.Request) -> web.Response:
     """The demo's shortcut to the desk; there is none in the real service."""
     same_origin(request)
-    return await doors.signed_in(request, MODERATOR)
+    return await entry.signed_in(request, MODERATOR)
 
 
 async def run(settings: Settings) -> None:

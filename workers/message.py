@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, formataddr
 
 from moderation.letters import Rendered, header_line
 
@@ -31,8 +31,6 @@ def compose(envelope: Envelope, letter: Rendered) -> bytes:
     one of 78 characters or more would come out as an encoded word, and no mail program reads that.
     """
     message = EmailMessage(policy=SMTP)
-    message["From"] = Address(display_name=header_line(envelope.sender_name), addr_spec=envelope.sender)
-    message["Subject"] = letter.subject
     message["Date"] = format_datetime(envelope.sent_at)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834
     message["X-Auto-Response-Suppress"] = "All"
@@ -45,7 +43,20 @@ def compose(envelope: Envelope, letter: Rendered) -> bytes:
         raw["List-ID"] = f"<{envelope.list_id}>"
     if envelope.unsubscribe:  # RFC 8058
         raw |= {"List-Unsubscribe": f"<{envelope.unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
-    return _raw_lines(raw) + message.as_bytes()
+    return _from(envelope) + _phrase("Subject", letter.subject) + _raw_lines(raw) + message.as_bytes()
+
+
+def _from(envelope: Envelope) -> bytes:
+    name = header_line(envelope.sender_name)
+    if name.isascii():
+        return _raw_lines({"From": formataddr((name, envelope.sender))})
+    return _phrase("From", name).removesuffix(_CRLF.encode()) + f"{_CRLF} <{envelope.sender}>{_CRLF}".encode()
+
+
+def _phrase(header: str, text: str) -> bytes:
+    """Words for people, encoded as a whole (RFC 2047): EmailMessage encodes some of the words and loses spaces between them."""
+    charset = "us-ascii" if text.isascii() else "utf-8"
+    return f"{header}: {Header(text, charset, maxlinelen=75, header_name=header).encode(linesep=_CRLF)}{_CRLF}".encode()
 
 
 def _raw_lines(headers: dict[str, str]) -> bytes:

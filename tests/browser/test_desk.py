@@ -103,6 +103,7 @@ def test_two_at_work_see_each_other(service: Service, visit: Visit, desk: tuple[
     comment_id = service.comment(desk[0])["id"]
     one, other = signed_in(service, visit, desk), signed_in(service, visit, desk)
     one.get_by_role("button", name="Approve").click()
+    expect(one.locator("#notice")).to_contain_text("Published")
     other.get_by_role("button", name="Mark as spam").click()
     expect(other.locator("#notice")).to_contain_text(f"{desk[1]} decided this comment meanwhile: Published")
     assert status(service, comment_id) == "approved"
@@ -116,6 +117,7 @@ def test_an_undo_that_comes_too_late_says_so(service: Service, visit: Visit, des
     comment_id = service.comment(desk[0])["id"]
     page = signed_in(service, visit, desk)
     page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#notice")).to_contain_text("Published")
     service.decide(comment_id, "hold")  # decided anew meanwhile, without a time to undo
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#notice")).to_contain_text("time to undo is over")

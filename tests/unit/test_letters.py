@@ -4,6 +4,7 @@ import email
 import email.policy
 import re
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def rendered(kind: str, lang: str = "en", **values: Any) -> letters.Rendered:
 @pytest.mark.parametrize(("kind", "lang"), ALL)
 def test_every_letter_is_whole_in_every_language(kind: str, lang: str) -> None:
     letter = rendered(kind, lang)
-    way = "rtl" if lang == "ar" else "ltr"
+    way = "rtl" if lang in {"ar", "fa", "he"} else "ltr"
     assert f'<html lang="{lang}" dir="{way}">' in letter.html
     assert letter.subject
     assert "\n" not in letter.subject + letter.subject.replace("\r", "\n")
@@ -149,3 +150,17 @@ def test_a_site_s_name_stays_a_display_name(name: str) -> None:
     assert [a.addr_spec for a in mail["To"].addresses] == ["reader@example.net"]
     assert mail["Bcc"] is None
     assert "\u202e" not in mail["From"].addresses[0].display_name
+
+
+@pytest.mark.parametrize(
+    "name", ["Le Journal – صحيفة الحيّ, 2 mots", "صحيفة الحيّ", 'Plain "quoted" News, Ltd.', "ü" * 120]
+)
+def test_names_and_subjects_arrive_as_they_were_written(name: str) -> None:
+    subject = f"{name} – {name}"[: letters.SUBJECT_MAX]
+    raw, mail = parsed(letters.Rendered(subject, "text", "<p>text</p>"), sender_name=name)
+    assert mail["Subject"] == subject
+    assert mail["From"].addresses[0].addr_spec == "us@news.example"
+    # the newer parser puts a space between encoded words of a phrase, which RFC 2047 (section 6.2) says are one
+    sender = str(make_header(decode_header(email.message_from_bytes(raw)["From"].replace("\r\n", ""))))
+    assert sender.rpartition(" <")[0].strip('"').replace('\\"', '"') == letters.header_line(name)
+    assert all(len(word) <= 75 for word in re.findall(rb"=\?\S+\?=", raw))

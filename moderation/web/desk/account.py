@@ -5,8 +5,9 @@ from aiohttp import web
 from moderation.errors import FieldError, Invalid
 from moderation.i18n import languages
 from moderation.model import Role
-from moderation.store import people, sessions
-from moderation.web.desk import doors, frame, shortcuts
+from moderation.store import passkeys, people, sessions
+from moderation.web.desk import entry, frame, second_step, shortcuts
+from moderation.web.desk import passkeys as passkey_door
 from moderation.web.desk.frame import Desk
 
 NOT_YOURS = "This is not your password."
@@ -22,9 +23,12 @@ async def _page(
     desk: Desk, *, status: int = 200, errors: dict[str, str] | None = None, keys: dict[str, str] | None = None
 ) -> web.Response:
     opened = await sessions.opened(desk.store, desk.moderator.name)
+    record = await people.user_record(desk.store, desk.moderator.name)
     return desk.page(
         "account.html", status=status, errors=errors or {}, opened=opened, actions=shortcuts.ACTIONS,
-        keys=keys or shortcuts.of(desk.seat), codes=shortcuts.CODES, label=shortcuts.label, least=doors.PASSWORD_MIN,
+        keys=keys or shortcuts.of(desk.seat), codes=shortcuts.CODES, label=shortcuts.label, least=entry.PASSWORD_MIN,
+        second_step=second_step.is_offered(), has_second_step="totp" in (record or {}),
+        passkeys=await passkeys.of(desk.store, desk.moderator.name) if passkey_door.is_offered() else None,
     )  # fmt: skip
 
 
@@ -34,14 +38,14 @@ async def password(request: web.Request) -> web.Response:
     name, fresh = desk.moderator.name, fields.get("new", "")
     try:
         record = await people.user_record(desk.store, name)
-        if not await doors.in_turn(people.password_fits, record, fields.get("old", "")):
+        if not await entry.in_turn(people.password_fits, record, fields.get("old", "")):
             raise Invalid([FieldError("old", "invalid", NOT_YOURS)])
-        doors.check_password(fresh, "new")
+        entry.check_password(fresh, "new")
     except Invalid as error:
         return await _page(desk, status=422, errors=desk.problems(error))
-    await people.change_user(desk.store, name, password=await doors.in_turn(people.password_hash, fresh))
+    await people.change_user(desk.store, name, password=await entry.in_turn(people.password_hash, fresh))
     await sessions.close_all(desk.store, name)
-    response = await doors.signed_in(request, name)
+    response = await entry.signed_in(request, name)
     response.headers["Location"] = "/review/account?done=kept"
     return response
 

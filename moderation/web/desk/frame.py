@@ -84,14 +84,19 @@ class Desk:
         return {one["field"]: one["message"] for one in problem.field_messages(error, self.locale)}
 
 
+def session_of(request: web.Request) -> str:
+    """What the cookie says."""
+    return request.cookies.get(SESSION_COOKIE, "")
+
+
 def form_token(request: web.Request) -> str:
     """Bound to the session: what a page of ours carries and another's does not."""
-    return request.app[CONTEXT].store.privacy.sign_link("desk", request.cookies.get(SESSION_COOKIE, ""))
+    return request.app[CONTEXT].store.privacy.sign_link("desk", session_of(request))
 
 
 async def sit(request: web.Request, role: Role = Role.VIEWER) -> Desk:
     """Who sits at the desk; others are sent to the door. Raises Forbidden."""
-    seat = await sessions.find(request.app[CONTEXT].store, request.cookies.get(SESSION_COOKIE, ""))
+    seat = await sessions.find(request.app[CONTEXT].store, session_of(request))
     if seat is None:
         raise web.HTTPSeeOther(SIGN_IN)
     if seat.language:
@@ -106,9 +111,7 @@ async def pressed(request: web.Request, role: Role = Role.MODERATOR) -> tuple[De
     desk = await sit(request, role)
     same_origin(request)
     fields = {name: str(value) for name, value in body.parse_form(await body.read(request)).items()}
-    ours = desk.store.privacy.link_is_ours(
-        "desk", request.cookies.get(SESSION_COOKIE, ""), fields.pop("form_token", "")
-    )
+    ours = desk.store.privacy.link_is_ours("desk", session_of(request), fields.pop("form_token", ""))
     if not ours:
         raise Forbidden("This page was open for too long. Load it again.", code="form_token")
     return desk, fields

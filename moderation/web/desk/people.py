@@ -7,11 +7,11 @@ from aiohttp import web
 
 from moderation.errors import Conflict, FieldError, Invalid, NotFound
 from moderation.model import Moderator, Role
-from moderation.store import people, sessions, sites
+from moderation.store import passkeys, people, sessions, sites
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body
 from moderation.web.admin_api import now
-from moderation.web.desk import doors, frame
+from moderation.web.desk import entry, frame
 from moderation.web.desk.frame import Desk
 from moderation.web.schemas import TokenIn
 
@@ -48,12 +48,12 @@ async def add(request: web.Request) -> web.Response:
     desk, fields = await _pressed(request)
     email = fields.get("email", "").strip()
     try:
-        doors.check_name(fields.get("name", "").strip())
+        entry.check_name(fields.get("name", "").strip())
         if email and not is_address(email):
             raise Invalid([FieldError("email", "invalid", MESSAGES["invalid"])])
         who = _moderator(fields | {"name": fields.get("name", "").strip()})
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
-        record = await doors.in_turn(people.new_record, desk.store, who, password, email)
+        record = await entry.in_turn(people.new_record, desk.store, who, password, email)
         await people.add_record(desk.store, record)
     except Invalid as error:
         return await _page(desk, status=422, errors=desk.problems(error), fields=fields)
@@ -94,12 +94,14 @@ async def change(request: web.Request) -> web.Response:
     if act == "remove":
         await people.remove_user(desk.store, name)
         await sessions.forget(desk.store, name)
+        await passkeys.remove(desk.store, name)
     elif act == "sign_out":
         await sessions.close_all(desk.store, name)
     elif act == "password":
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
-        hashed = await doors.in_turn(people.password_hash, password)
+        hashed = await entry.in_turn(people.password_hash, password)
         await people.change_user(desk.store, name, password=hashed, totp=None)
+        await passkeys.remove(desk.store, name)
         await sessions.close_all(desk.store, name)
         return await _page(desk, once={"kind": "password", "name": name, "value": password})
     else:

@@ -6,16 +6,18 @@
   const cards = () => [...desk().querySelectorAll("article[data-id]")];
   const card = (id) => desk().querySelector(`article[data-id="${CSS.escape(id)}"]`);
   const current = () => document.activeElement?.closest("article[data-id]");
-  let place = 0, searched = false; // where they were in the list
+  let place = -1, searched = false; // where they were in the list
+  let busy = false; // a press is on its way: keys wait for what comes of it
+  const waiting = [];
 
   // keys, by their place on the keyboard
   const go = (step) => {
-    const all = cards(), at = all.indexOf(current());
-    const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))];
+    const all = cards(), at = current() ? all.indexOf(current()) : place;
+    const next = all[Math.max(0, Math.min(all.length - 1, at + step))];
     next?.focus();
     next?.scrollIntoView({ block: "nearest" });
   };
-  const press = (selector) => (current() || cards()[0])?.querySelector(selector)?.click();
+  const press = (selector) => (current() || cards()[Math.max(0, place)])?.querySelector(selector)?.click();
   const acts = {
     next: () => go(1),
     previous: () => go(-1),
@@ -37,7 +39,8 @@
     const act = Object.entries(JSON.parse(desk().dataset.keys)).find(([, key]) => key === code)?.[0];
     if (!act) return;
     event.preventDefault();
-    acts[act]();
+    if (busy) waiting.push(act);
+    else acts[act]();
   });
 
   // what came of a press: said to screen readers too, and not again when the page is loaded anew
@@ -58,11 +61,16 @@
   document.addEventListener("htmx:before:request", () => {
     const all = cards(), at = all.indexOf(current());
     if (at >= 0) place = at;
+    busy = true;
+  });
+  document.addEventListener("htmx:finally:request", () => {
+    busy = false;
+    setTimeout(() => !busy && waiting.length && acts[waiting.shift()]());
   });
   document.addEventListener("htmx:after:swap", () => {
     if (!desk()) return;
     const all = cards();
-    if (all.length && (searched || document.activeElement === document.body)) all[searched ? 0 : Math.min(place, all.length - 1)].focus({ preventScroll: true });
+    if (all.length && (searched || document.activeElement === document.body)) all[searched ? 0 : Math.max(0, Math.min(place, all.length - 1))].focus({ preventScroll: true });
     searched = false;
     settle();
   });
