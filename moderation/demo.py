@@ -6,6 +6,7 @@ import email
 import email.policy
 import ipaddress
 import json
+import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from moderation import public, service
 from moderation.errors import ConfigurationError, Conflict, NotFound
 from moderation.model import Endpoint, Moderator, Role, Site, Status, Submission
-from moderation.policy import Policy
+from moderation.policy import Policy, WordList
 from moderation.privacy import mask_addresses, new_secret, new_token
+from moderation.screening import Facts, active, screen
+from moderation.screening.rulebook import compile_policy
 from moderation.settings import Settings
 from moderation.store import comments, endpoints, people, sites
 from moderation.store.connection import Store
@@ -59,6 +62,8 @@ SAMPLES = (
     ("42", "he", "נועה", "כל הכבוד, חיכינו לזה הרבה זמן."),
     ("42", "fr", "Élise", "Bravo ! Est-ce que la salle est ouverte le dimanche ?"),
     ("42", "en", "Best Deals", "CHEAP books!!! http://spam.example/1 http://spam.example/2 http://spam.example/3"),
+    ("41", "ar", "رابح", "العب في كـازينـو الأحلام واربح كل يوم: http://casino.example"),
+    ("42", "en", "Pat", "A fine cas\u200bino for book lovers \u202emoc.elpmaxe"),
 )
 
 
@@ -194,7 +199,7 @@ async def _seed(store: Store, settings: Settings, secret: str) -> None:
     origins = (base, f"http://localhost:{settings.port}")
     site = Site(
         id=SITE, name="صحيفة الحيّ", origins=origins, locale="ar", thread_url_template=base + "/demo/article/{thread}",
-        notify=(store.privacy.seal("moderators@demo.example", f"site:{SITE}"),), mail_rejections=True, policy=Policy(rate_limits=False),
+        notify=(store.privacy.seal("moderators@demo.example", f"site:{SITE}"),), mail_rejections=True, policy=Policy(rate_limits=False, words=(WordList(name="scams", outcome="hold", entries=("casino", "كازينو", "cheap *")),)),
     )  # fmt: skip
     try:
         await sites.create(store, site)
@@ -211,6 +216,7 @@ async def _seed(store: Store, settings: Settings, secret: str) -> None:
     if not fresh:
         return
     _, version = await sites.load(store, SITE)
+    book, rules = compile_policy(site.policy), active(site.policy)
     for number, (thread, locale, name, text) in enumerate(SAMPLES):
         said = Submission(
             name=name,
@@ -221,4 +227,5 @@ async def _seed(store: Store, settings: Settings, secret: str) -> None:
             locale=locale,
             thread_title=ARTICLES[thread]["title"],
         )
-        await comments.submit(store, site, version, said, address="")
+        verdict = screen(said, Facts(time.time(), store.privacy.author_id(SITE, said.email, said.name)), book, rules)
+        await comments.submit(store, site, version, said, address="", screening=verdict.trace())

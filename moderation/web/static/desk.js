@@ -28,7 +28,7 @@
     open: () => press("a.open"),
     choose: () => press("input[type=checkbox]"),
     take: () => press("button.take"),
-    undo: () => document.querySelector("#undo button")?.click(),
+    undo: () => document.querySelector("form#undo button")?.click(),
     search: () => document.getElementById("q")?.focus(),
     help: () => document.getElementById("keys")?.showModal(),
   };
@@ -52,7 +52,7 @@
       for (const name of ["done", "batch", "n", "late", "about"]) url.searchParams.delete(name);
       history.replaceState(history.state, "", url);
     }
-    const undo = document.getElementById("undo");
+    const undo = document.querySelector("form#undo");
     if (undo) setTimeout(() => undo.isConnected && undo.remove(), undo.dataset.seconds * 1000);
     document.querySelectorAll("[data-needs-script]").forEach((one) => one.removeAttribute("hidden"));
     document.querySelector("form[data-goes-on]")?.requestSubmit();
