@@ -11,6 +11,7 @@ ModerationError
 ├── Invalid               422  every field error at once
 ├── TooMany               429  with the seconds to wait
 ├── Unavailable           503  Redis can't store it now; safe to send again
+├── Unreadable                 a file from another system that is none, or cut short
 └── ConfigurationError         named at start, never at run time
 """
 
@@ -88,6 +89,12 @@ class TooMany(ModerationError):
 class Unavailable(ModerationError):
     code, message = "unavailable", "The comment could not be stored right now. Please send it again in a moment."
     retry_after_seconds = 2
+
+
+class Unreadable(ModerationError):
+    """Says where, never what stands there: files hold addresses."""
+
+    code, message = "unreadable_file", "This is no archive that can be read."
 
 
 class ConfigurationError(ModerationError):

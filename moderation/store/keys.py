@@ -17,7 +17,7 @@
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
 | m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secrets and headers sealed          | for ever  | endpoints             |
 | m:{pNN}:subs:<slug>:<event>       | hash   | endpoint that wants the event → prefixes of threads     | for ever  | endpoints             |
-| m:{pNN}:c:<id>                    | string | head (JSON, changes) LF body (JSON, never changes)      | for ever  | submit, decide, undo  |
+| m:{pNN}:c:<id>                    | string | head (JSON, changes) LF body (JSON, never changes)      | for ever  | submit, decide, undo, import |
 | m:{pNN}:s:<slug>:<status>         | zset   | comment ids, score 0: UUIDv7 order is time order        | for ever  | submit, decide, undo  |
 | m:{pNN}:t:<slug>:<thread>:<st>    | zset   | the same for one thread; <thread> is 20 hex of SHA-1    | for ever  | submit, decide, undo  |
 | m:{pNN}:tv:<slug>:<thread>        | string | counter: the approved part of the thread changed        | for ever  | decide, undo, settle  |
@@ -91,6 +91,13 @@ def new_id(partition: int) -> str:
     66 bits of the counter and randomness remain beside the millisecond.
     """
     return f"{str(uuid7())[:-2]}{partition:02x}"
+
+
+def id_of(ms: int, name: str, partition: int) -> str:
+    """A UUIDv7 of that millisecond which is the same whenever it is made of the same name: 66 bits of SHA-256 beside the time."""
+    time, rest = f"{ms:012x}", hashlib.sha256(name.encode()).hexdigest()
+    variant = "89ab"[int(rest[3], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{rest[:3]}-{variant}{rest[4:7]}-{rest[7:17]}{partition:02x}"
 
 
 def derive(some_id: str, number: int) -> str:
