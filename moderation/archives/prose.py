@@ -49,7 +49,7 @@ class _Writer:
         self._out: list[str] = []
         self._block: list[str] = []
         self._quotes = self._pre = 0
-        self._item = False
+        self._item = self._after_item = False
         self._link: tuple[str, int] | None = None  # its address, and where in the block its words begin
 
     def text(self, text: str) -> None:
@@ -101,8 +101,9 @@ class _Writer:
         if self._quotes:
             text = "\n".join("> " * min(self._quotes, 5) + line for line in text.split("\n"))
         if self._out:
-            self._out.append("\n" if item else "\n\n")
+            self._out.append("\n" if item and self._after_item else "\n\n")
         self._out.append(text)
+        self._after_item = item
 
     def end(self) -> str:
         self._end_block()

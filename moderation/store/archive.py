@@ -218,7 +218,6 @@ class Import:
     async def carry_out(self, entries: Iterable[Entry]) -> None:
         """Write what the plan found to be new, and one entry in the audit log. Raises Unreadable when the file is another by now, NotFound, Unavailable."""
         await record(self._store, self._site.id, "import", self.report.summary())
-        await self._store.pipe.call("SCRIPT", "LOAD", scripts.script("import").source)
         batch: list[tuple[Any, ...]] = []
         for place, entry in enumerate(entries):
             row = self._ledger.find(clean(entry.source_id)[:EXTERNAL_MAX])
@@ -260,9 +259,10 @@ class Import:
 
     async def _write(self, batch: list[tuple[Any, ...]]) -> None:
         """Sent again when Redis was away for a moment: the script knows what it did."""
+        load = ("SCRIPT", "LOAD", scripts.script("import").source)  # each time: the server may be a new one
         for pause in (*_PAUSES_SECONDS, None):
             try:
-                replies = await self._store.pipe.call_many(batch)
+                replies = await self._store.pipe.call_many([load, *batch])
             except Unavailable:
                 if pause is None:
                     raise
