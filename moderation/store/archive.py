@@ -239,7 +239,7 @@ class Import:
             said = said._replace(external_id="")
         body = make_body(self._store.privacy, site, comment_id, said, None)
         if self._source == "jsonl" and row.source_id != comment_id:
-            body["archive_id"] = row.source_id  # it goes out again under the id it came with
+            body["archive_id"] = mask_addresses(row.source_id)  # it goes out again under the id it came with
         parent = self._ledger.find(row.parent) if row.parent else None
         value = to_json(_head(found, parent.comment_id if parent else "")) + b"\n" + to_json(body)
         names = [
