@@ -19,6 +19,7 @@ from moderation.model import Site, Status
 from moderation.settings import Settings, load
 from moderation.store import archive, comments, export, sites
 from moderation.store.connection import Store
+from moderation.store.report import Report, Some
 
 Data = Annotated[Path | None, typer.Option(help="Data directory (MODERATION_DATA_DIR).")]
 ReadFormat = Literal["auto", "wxr", "disqus", "isso", "remark42", "jsonl"]
@@ -77,7 +78,7 @@ def _watched(file: ArchiveFile, label: str) -> Iterator[Entry]:
         bar.update(file.size - shown)
 
 
-def _print(report: archive.Report) -> None:
+def _print(report: Report) -> None:
     by_status = ", ".join(f"{status} {report.created[status]}" for status in Status)
     print(f"{'format':<18}{report.format:>9}")
     print(f"{'read':<18}{report.read:>9}")
@@ -92,7 +93,7 @@ def _print(report: archive.Report) -> None:
         print(f"{'left out':<18}{count:>9}  {what} of authors that are not valid")
 
 
-def _named(some: archive.Some) -> str:
+def _named(some: Some) -> str:
     return ", ".join(some.ids) + (", …" if some.count > len(some.ids) else "")
 
 

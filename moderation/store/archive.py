@@ -5,9 +5,7 @@ Ids are made of a comment's old id and date, so a run that was killed is simply 
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -21,11 +19,11 @@ from moderation.store import keys, scripts
 from moderation.store.comments import REGULAR_AFTER, load_many, make_body, parse_value
 from moderation.store.connection import Store
 from moderation.store.ledger import Ledger, Row
+from moderation.store.report import Report
 from moderation.submission import EXTERNAL_MAX, clean, is_comment_id, tidy
 
 BY = "import"  # who decided, where the file does not know
 _BATCH = 200
-_NAMED_MAX = 5  # ids that a report names of each kind
 _FUTURE_MS = 86_400_000  # clocks and zones differ by so much
 _PAUSES_SECONDS = (0.2, 1, 3, 10)
 _REASONS = {
@@ -34,47 +32,6 @@ _REASONS = {
     ("thread", "required"): Reason.NO_THREAD,
     ("thread", "too_long"): Reason.LONG_THREAD,
 }
-
-
-@dataclass(slots=True)
-class Some:
-    """How many, and the first few of them by their old ids. Ids may be anything, so addresses in them are masked."""
-
-    count: int = 0
-    ids: list[str] = field(default_factory=list)
-
-    def add(self, source_id: str) -> None:
-        self.count += 1
-        if len(self.ids) < _NAMED_MAX:
-            self.ids.append(mask_addresses(clean(source_id)[:60]) or "?")
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run does, or would do."""
-
-    format: str
-    read: int = 0
-    created: Counter[Status] = field(default_factory=Counter)
-    existed: int = 0
-    skipped: dict[Reason, Some] = field(default_factory=dict)
-    orphans: Some = field(default_factory=Some)
-    threads: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def skip(self, source_id: str, reason: Reason) -> None:
-        self.skipped.setdefault(reason, Some()).add(source_id)
-
-    def count_new(self, found: Archived, said: Submission) -> None:
-        self.created[found.status] += 1
-        for what, given, kept in (("addresses", found.email, said.email), ("links", found.url, said.url)):
-            if given.strip() and not kept:
-                self.left_out[what] += 1
-
-    def summary(self) -> str:
-        """One line for the audit log."""
-        skipped = sum(some.count for some in self.skipped.values())
-        return f"{self.format}: {self.created.total()} new, {self.existed} there already, {skipped} skipped, {self.threads} threads"
 
 
 def _submission(site: Site, found: Archived) -> Submission:
@@ -218,6 +175,19 @@ class Import:
     async def carry_out(self, entries: Iterable[Entry]) -> None:
         """Write what the plan found to be new, and one entry in the audit log. Raises Unreadable when the file is another by now, NotFound, Unavailable."""
         await record(self._store, self._site.id, "import", self.report.summary())
+        if not self.report.created:
+            return
+        written: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
+        try:
+            for batch in self._commands(entries):  # Redis writes one while the next is made ready
+                await written
+                written = asyncio.ensure_future(self._write(batch))
+                await asyncio.sleep(0)  # it begins
+                await asyncio.sleep(0)  # and leaves
+        finally:
+            await written
+
+    def _commands(self, entries: Iterable[Entry]) -> Iterator[list[tuple[Any, ...]]]:
         batch: list[tuple[Any, ...]] = []
         for place, entry in enumerate(entries):
             row = self._ledger.find(clean(entry.source_id)[:EXTERNAL_MAX])
@@ -227,9 +197,9 @@ class Import:
                 raise Unreadable("The file changed while it was read.")
             batch.append(self._command(row, entry))
             if len(batch) == _BATCH:
-                await self._write(batch)
-                batch.clear()
-        await self._write(batch)
+                yield batch
+                batch = []
+        yield batch
 
     def _command(self, row: Row, found: Archived) -> tuple[Any, ...]:
         tag, site, thread = self._tag, self._site.id, row.thread
