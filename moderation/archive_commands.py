@@ -51,7 +51,7 @@ def import_(
     try:
         asyncio.run(_import(settings, site_id, ArchiveFile(file, format), dry_run))
     except Unreadable as error:
-        raise Unreadable(f"{file}: {error.message}") from None
+        raise Unreadable(f"{file}: {error}") from None
 
 
 async def _import(settings: Settings, site_id: str, file: ArchiveFile, dry_run: bool) -> None:

@@ -313,7 +313,7 @@ def main() -> None:
             print(f"  - {problem}", file=sys.stderr)
         sys.exit(2)
     except Unreadable as error:
-        print(error.message, file=sys.stderr)
+        print(error, file=sys.stderr)
         sys.exit(2)
     except (Conflict, NotFound) as error:
         print(error.message, file=sys.stderr)

@@ -11,8 +11,9 @@ ModerationError
 ├── Invalid               422  every field error at once
 ├── TooMany               429  with the seconds to wait
 ├── Unavailable           503  Redis can't store it now; safe to send again
-├── Unreadable                 a file from another system that is none, or cut short
 └── ConfigurationError         named at start, never at run time
+
+Unreadable                     a file of comments that is none, or cut short; the shell alone meets it
 """
 
 import dataclasses
@@ -91,15 +92,13 @@ class Unavailable(ModerationError):
     retry_after_seconds = 2
 
 
-class Unreadable(ModerationError):
-    """Says where, never what stands there: files hold addresses."""
-
-    code, message = "unreadable_file", "This is no archive that can be read."
-
-
 class ConfigurationError(ModerationError):
     """`problems` lists every mistake, each with the way to mend it."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class Unreadable(Exception):
+    """Speaks English, to whoever sits at the shell. Says where, never what stands there: files hold addresses."""

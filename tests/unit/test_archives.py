@@ -253,7 +253,7 @@ def test_what_is_no_utf8_and_what_xml_forbids_does_not_stop_a_file() -> None:
 def test_what_is_not_well_formed_is_said_with_its_line_and_not_its_words() -> None:
     with pytest.raises(Unreadable, match=r"no XML at line \d+: mismatched tag") as caught:
         list(wxr.read(wordpress(comment(b"canary@example.org</b>"))))
-    assert "canary" not in caught.value.message
+    assert "canary" not in str(caught.value)
     with pytest.raises(Unreadable, match="nested too deeply"):
         list(wxr.read(wordpress(b"<a>" * 300)))
 
