@@ -13,6 +13,7 @@ from moderation.model import Status
 _VALUE_MAX = 1 << 22  # bytes of one value
 _STATUSES = {1: Status.APPROVED, 2: Status.PENDING}
 _DELETED = 4
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter when a damaged schema gets into the message of an error
 _MARKUP = re.compile(r"</?(?:p|br|a|div|blockquote|pre|code|em|strong|b|i|u|ul|ol|li|img|span)\b[^<>]*>", re.IGNORECASE)
 _QUERY = """SELECT comments.id, parent, created, mode, text, author, email, website, uri, title
 FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.id"""
@@ -22,7 +23,7 @@ def count(database: sqlite3.Connection) -> int:
     """How many comments there are. Raises Unreadable."""
     try:
         return int(database.execute("SELECT count(*) FROM comments").fetchone()[0])
-    except sqlite3.Error as error:
+    except _ERRORS as error:
         raise _unreadable(error) from None
 
 
@@ -33,11 +34,11 @@ def read(database: sqlite3.Connection) -> Iterator[Entry]:
     try:
         for row in database.execute(_QUERY):
             yield _entry(*row)
-    except sqlite3.Error as error:
+    except _ERRORS as error:
         raise _unreadable(error) from None
 
 
-def _unreadable(error: sqlite3.Error) -> Unreadable:
+def _unreadable(error: Exception) -> Unreadable:
     if "no such" in str(error):
         return Unreadable("It is a SQLite database, but not one of Isso.")
     return Unreadable("The database is damaged, cut short or locked.")

@@ -8,14 +8,13 @@ from moderation.archives import jsonlines, remark42
 from moderation.errors import Unreadable
 
 HEAD_BYTES = 1 << 16
-FORMATS = ("wxr", "disqus", "isso", "remark42", "jsonl")
 NONE = "It is none of these: an export of WordPress (WXR) or Disqus, a database of Isso, a backup of Remark42, an archive of ours."
 _REMARK = re.compile(rb'^\{\s*"version"\s*:\s*\d+\s*,\s*"users"\s*:')
 _ROOT = re.compile(rb"<(?![?!])(?:[\w.-]+:)?([\w.-]+)[^>]{0,4000}")
 
 
 def recognise(head: bytes) -> str:
-    """One of FORMATS, from the first bytes of a file. Raises Unreadable when it is none of them."""
+    """wxr, disqus, isso, remark42 or jsonl, from the first bytes of a file. Raises Unreadable when it is none of them."""
     if not head:
         raise Unreadable("It is empty.")
     if head.startswith(b"SQLite format 3\0"):

@@ -249,7 +249,10 @@ def test_a_run_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> None:
         for server in (whole, broken):
             moderation("site", "add", "news", MODERATION_REDIS_URL=server.url, MODERATION_SECRET_KEY=key, MODERATION_DATA_DIR=str(tmp_path))  # fmt: skip
         settings = {"MODERATION_SECRET_KEY": key, "MODERATION_DATA_DIR": str(tmp_path)}
-        moderation("import", "news", file, MODERATION_REDIS_URL=whole.url, **settings)
+        before = indexes(whole)
+        trial = moderation("import", "news", file, "--dry-run", MODERATION_REDIS_URL=whole.url, **settings)
+        assert indexes(whole) == before
+        assert moderation("import", "news", file, MODERATION_REDIS_URL=whole.url, **settings).stdout == trial.stdout
         command = [sys.executable, "-m", "moderation", "import", "news", str(file)]
         killed = 0
         for at_least in (1, 1000, 2500):

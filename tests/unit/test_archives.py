@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import random
 import sqlite3
 import time
 from pathlib import Path
@@ -126,6 +127,15 @@ def test_our_own() -> None:
     assert (found["7"].thread, found["7"].home) == ("42", "news")
 
 
+def test_the_lines_of_the_documentation_are_what_is_written() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "import.md").read_text()
+    lines = page.partition("```json\n")[2].partition("```")[0].encode()
+    (found,) = jsonlines.read(io.BytesIO(lines))
+    assert isinstance(found, Archived)
+    assert jsonlines.header("news", addresses=False) + jsonlines.write(found) + jsonlines.footer(1) == lines
+    assert [reason for reason in Reason if reason.split(" (")[0] not in page.replace("\n", " ")] == []
+
+
 def test_what_is_written_is_read_again() -> None:
     first = next(jsonlines.read(io.BytesIO(raw("ours.jsonl"))))
     assert isinstance(first, Archived)
@@ -209,6 +219,25 @@ def test_a_packed_file_and_a_database_that_are_cut_are_said_to_be(tmp_path: Path
     other.close()
     with pytest.raises(Unreadable, match="not one of Isso"):
         ArchiveFile(tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["wordpress.xml", "disqus.xml", "remark42.jsonl", "ours.jsonl", "isso"])
+def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path, isso_file: Path) -> None:
+    whole = isso_file.read_bytes() if name == "isso" else raw(name)
+    dice, refused = random.Random(5), 0
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for _ in range(dice.randint(1, 5)):
+            at = dice.randrange(len(damaged))
+            damaged[at : at + dice.randrange(3)] = dice.choice(
+                [b"\x93", b'"', b"9" * 400, b"{", b"<x>", b"\\ud800", b"\0"]
+            )
+        (tmp_path / "damaged").write_bytes(damaged)
+        try:
+            list(ArchiveFile(tmp_path / "damaged").entries())
+        except Unreadable:
+            refused += 1
+    assert 0 < refused
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
