@@ -237,7 +237,7 @@ def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path, isso_file:
             list(ArchiveFile(tmp_path / "damaged").entries())
         except Unreadable:
             refused += 1
-    assert 0 < refused
+    assert refused > 0
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
