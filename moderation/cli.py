@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from moderation import checkup, letters, log, service
+from moderation import archive_commands, checkup, letters, log, service
 from moderation import demo as demo_room
 from moderation import listen as listener
-from moderation.errors import ConfigurationError, Conflict, ModerationError, NotFound
+from moderation.errors import ConfigurationError, Conflict, ModerationError, NotFound, Unreadable
 from moderation.model import Moderator, Role, Site
 from moderation.policy import Policy
 from moderation.screening.rulebook import problems
@@ -36,6 +36,7 @@ app.add_typer(user_app, name="user", help="Moderators who sign in at the desk.")
 app.add_typer(token_app, name="token", help="Bearer tokens for the API.")
 app.add_typer(mail_app, name="mail", help="Templates of mails.")
 app.add_typer(rules_app, name="rules", help="Screening.")
+archive_commands.mount(app)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (MODERATION_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (MODERATION_PORT).")]
@@ -311,13 +312,16 @@ def _print_trial(found: trial.Trial) -> None:
 
 
 def main() -> None:
-    """Wrong configuration ends with code 2, every mistake named."""
+    """Wrong configuration ends with code 2, every mistake named; so does a file that can't be read."""
     try:
         app()
     except ConfigurationError as error:
         print("moderation can't start:", file=sys.stderr)
         for problem in error.problems:
             print(f"  - {problem}", file=sys.stderr)
+        sys.exit(2)
+    except Unreadable as error:
+        print(error, file=sys.stderr)
         sys.exit(2)
     except (Conflict, NotFound) as error:
         print(error.message, file=sys.stderr)

@@ -12,6 +12,8 @@ ModerationError
 ├── TooMany               429  with the seconds to wait
 ├── Unavailable           503  Redis can't store it now; safe to send again
 └── ConfigurationError         named at start, never at run time
+
+Unreadable                     a file of comments that is none, or cut short; the shell alone meets it
 """
 
 import dataclasses
@@ -96,3 +98,7 @@ class ConfigurationError(ModerationError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class Unreadable(Exception):
+    """Speaks English, to whoever sits at the shell. Says where, never what stands there: files hold addresses."""

@@ -31,6 +31,7 @@ STAMP, IDENTITY = "form_stamp", "identity"  # read at the door: signed by us, an
 IGNORED = frozenset({"wp-comment-cookies-consent", "submit", STAMP, IDENTITY})
 
 NAME_MAX, EMAIL_MAX, URL_MAX, THREAD_MAX, TITLE_MAX, EXTERNAL_MAX = 245, 254, 2000, 512, 500, 200
+TEXT_MAX = 65_525  # what a site's policy may allow at most
 # C0 and C1 but tab and line feed; line and paragraph separators are line breaks; non-characters and lone surrogates.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _BREAKS = re.compile("[\r\n\t\x85\u2028\u2029]+")
@@ -108,6 +109,11 @@ def is_web_url(text: str) -> bool:
     )
 
 
+def with_scheme(text: str) -> str:
+    """`news.example/page` → `http://news.example/page`: what people type, and what WordPress does with it."""
+    return "http://" + text if "://" not in text and re.match(r"[\w-]+(\.[\w-]+)+(/|$)", text) else text
+
+
 def origin_of(url: str) -> str:
     """scheme://host[:port], default ports left out; empty for what is no web address."""
     try:
@@ -176,8 +182,8 @@ class _Reader:
 
     def url(self, field: str) -> str:
         text = self.take(field, URL_MAX)
-        if text and field == "url" and "://" not in text and re.match(r"[\w-]+(\.[\w-]+)+(/|$)", text):
-            text = "http://" + text  # what people type, and what WordPress does with it
+        if field == "url":
+            text = with_scheme(text)
         if text and len(text) <= URL_MAX and not is_web_url(text):
             self.fail(field, "invalid")
         return text
@@ -222,4 +228,32 @@ def parse(fields: Mapping[str, object], site: Site, *, json: bool, locale: str =
         redirect_to=redirect_to,
         notify_replies=read.values.get("notify_replies", "").strip().lower() in {"1", "on", "yes", "true"},
         external_id=external_id,
+    )
+
+
+def tidy(said: Submission) -> Submission:
+    """A comment that another system took long ago: cleaned; names and titles cut to what fits, what is no address left out.
+
+    Raises Invalid when the text or the thread is missing or too long.
+    """
+    text, thread = clean(said.text, lines=True), clean(said.thread)
+    wrong = [
+        FieldError(field, "too_long" if value else "required")
+        for field, value, limit in (("comment", text, TEXT_MAX), ("thread", thread, THREAD_MAX))
+        if not 0 < len(value) <= limit
+    ]
+    if wrong:
+        raise Invalid(wrong)
+    email, url, thread_url = clean(said.email), with_scheme(clean(said.url)), clean(said.thread_url)
+    external_id = clean(said.external_id)
+    return said._replace(
+        name=clean(said.name)[:NAME_MAX].rstrip(),
+        email=email if email and is_address(email) else "",
+        url=url if len(url) <= URL_MAX and is_web_url(url) else "",
+        text=text,
+        thread=thread,
+        thread_url=thread_url if len(thread_url) <= URL_MAX and is_web_url(thread_url) else "",
+        thread_title=clean(said.thread_title)[:TITLE_MAX].rstrip(),
+        locale=said.locale if _LOCALE.fullmatch(said.locale) else "",
+        external_id=external_id if len(external_id) <= EXTERNAL_MAX else "",
     )

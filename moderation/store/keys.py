@@ -25,19 +25,19 @@
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
 | m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secrets and headers sealed          | for ever  | endpoints             |
 | m:{pNN}:subs:<slug>:<event>       | hash   | endpoint that wants the event → prefixes of threads     | for ever  | endpoints             |
-| m:{pNN}:c:<id>                    | string | head (JSON, changes) LF body (JSON, never changes)      | for ever  | submit, decide, undo  |
-| m:{pNN}:s:<slug>:<status>         | zset   | comment ids, score 0: UUIDv7 order is time order        | for ever  | submit, decide, undo  |
-| m:{pNN}:t:<slug>:<thread>:<st>    | zset   | the same for one thread; <thread> is 20 hex of SHA-1    | for ever  | submit, decide, undo  |
-| m:{pNN}:tv:<slug>:<thread>        | string | counter: the approved part of the thread changed        | for ever  | decide, undo, settle  |
-| m:{pNN}:a:<author>                | zset   | comment ids of one author pseudonym                     | for ever  | submit                |
-| m:{pNN}:ok:<slug>                 | hash   | author → approved comments                              | for ever  | submit, decide, undo  |
-| m:{pNN}:nm:<slug>                 | hash   | one spelling of a regular's name → author               | for ever  | decide                |
+| m:{pNN}:c:<id>                    | string | head (JSON, changes) LF body (JSON, never changes)      | for ever  | submit, decide, undo, import |
+| m:{pNN}:s:<slug>:<status>         | zset   | comment ids, score 0: UUIDv7 order is time order        | for ever  | submit, decide, undo, import |
+| m:{pNN}:t:<slug>:<thread>:<st>    | zset   | the same for one thread; <thread> is 20 hex of SHA-1    | for ever  | submit, decide, undo, import |
+| m:{pNN}:tv:<slug>:<thread>        | string | counter: the approved part of the thread changed        | for ever  | decide, undo, settle, import |
+| m:{pNN}:a:<author>                | zset   | comment ids of one author pseudonym                     | for ever  | submit, import        |
+| m:{pNN}:ok:<slug>                 | hash   | author → approved comments                              | for ever  | submit, decide, undo, import |
+| m:{pNN}:nm:<slug>                 | hash   | one spelling of a regular's name → author               | for ever  | decide, import        |
 | m:{pNN}:nd:<slug>:<day>           | hash   | near-duplicate name → comment id                        | 2 days    | submit                |
 | m:{pNN}:lw:<slug>                 | hash   | feature → weight of the learned risk                    | for ever  | learn                 |
 | m:{pNN}:ln:<comment id>           | string | the step that a comment's lesson took                   | 90 days   | learn                 |
 | m:{pNN}:ck:<slug>                 | hash   | outside checker → JSON, secrets sealed                  | for ever  | checkers              |
 | m:{pNN}:cl:<comment id>           | string | address and browser for outside checkers, sealed        | 15 days   | submit                |
-| m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle        |
+| m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle, import |
 | m:{pNN}:dup:<hash>                | string | comment id                                              | window    | submit                |
 | m:{pNN}:idem:<hash>               | string | comment id, content hash                                | 24 h      | submit                |
 | m:{pNN}:rate:<hash>               | string | GCRA: theoretical arrival time, ms                      | seconds   | submit                |
@@ -48,8 +48,8 @@
 | m:{pNN}:asked:<slug>:<recipient>  | string | the delivery that asked to confirm because of a reply   | 30 days   | mailboxes             |
 | m:{pNN}:dg:<slug>                 | list   | comments that moderators are to be told of              | –         | submit, digest        |
 | m:{pNN}:dgs:<slug>                | string | a digest was sent: its life is the wait for the next    | 5 min     | digest                |
-| m:{pNN}:h:<id>                    | list   | history of a comment: JSON, oldest first                | for ever  | decide, undo, contact |
-| m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact |
+| m:{pNN}:h:<id>                    | list   | history of a comment: JSON, oldest first                | for ever  | decide, undo, contact, import |
+| m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact, import |
 | m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 30 days   | outbox, enqueue       |
 | m:{pNN}:evs:<slug>                | zset   | a site's events, score 0                                | 30 days   | outbox, undo          |
 | m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, site, state, n, due, lease, always | 30 days | outbox, take, renew, settle, requeue |
@@ -64,7 +64,7 @@
 | m:{pNN}:job:<job id>              | hash   | a replay: doc (JSON), state, at, seen, made, total      | 30 days   | replays               |
 | m:{pNN}:outcomes                  | hash   | "<kind> <outcome>" → attempts                           | for ever  | settle                |
 
-`outbox` stands for include/outbox.lua and whoever includes it. Lanes are `ep:<endpoint>`, `mail:<slug>`,
+`outbox` stands for include/outbox.lua and whoever includes it, `import` for `moderation import`. Lanes are `ep:<endpoint>`, `mail:<slug>`,
 `tell:<slug>` (finding out who is told), `check:<slug>` (outside checkers) and `replay:<slug>`. Fields of `ls`:
 cap and rate (as configured), tat (the rate's clock, ms), w (window: at most so many in flight while it recovers), until (paused, ms), off and
 off_at (disabled, and why), f (failures in a row), ff and fm (failed attempts and messages since the last success), since (of the first of
@@ -99,6 +99,13 @@ def new_id(partition: int) -> str:
     66 bits of the counter and randomness remain beside the millisecond.
     """
     return f"{str(uuid7())[:-2]}{partition:02x}"
+
+
+def id_of(ms: int, name: str, partition: int) -> str:
+    """A UUIDv7 of that millisecond which is the same whenever it is made of the same name: 66 bits of SHA-256 beside the time."""
+    time, rest = f"{ms:012x}", hashlib.sha256(name.encode()).hexdigest()
+    variant = "89ab"[int(rest[3], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{rest[:3]}-{variant}{rest[4:7]}-{rest[7:17]}{partition:02x}"
 
 
 def derive(some_id: str, number: int) -> str:

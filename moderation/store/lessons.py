@@ -7,7 +7,7 @@ from moderation.store import scripts
 from moderation.store.connection import Store
 
 _KEEP_SECONDS = 90 * 86_400
-MACHINES = frozenset({"rules", "akismet", "external"})
+MACHINES = frozenset({"rules", "akismet", "external", "import"})
 _LABELS = {Status.APPROVED: "0", Status.REJECTED: "1", Status.SPAM: "1", Status.PENDING: ""}
 
 
