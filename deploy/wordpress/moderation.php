@@ -423,11 +423,11 @@ function fitting( string $column, string $value ): string {
 	global $wpdb;
 	$kept = $wpdb->strip_invalid_text_for_column( $wpdb->comments, $column, $value );
 	$max  = wp_get_comment_fields_max_lengths()[ $column ];
-	if ( ! \is_string( $kept ) || \strlen( $kept ) <= $max ) {
-		return \is_string( $kept ) ? $kept : '';
-	}
-	if ( \in_array( $column, array( 'comment_author_email', 'comment_author_url' ), true ) ) {
+	if ( ! \is_string( $kept ) || ( $kept !== $value && \in_array( $column, array( 'comment_author_email', 'comment_author_url' ), true ) ) ) {
 		return '';
+	}
+	if ( \strlen( $kept ) <= $max ) {
+		return $kept;
 	}
 	$cut = preg_replace( '/[\xC0-\xFF][\x80-\xBF]*\z/', '', substr( $kept, 0, $max - 3 ) ); // the last character may be half of one
 	return force_balance_tags( preg_replace( '/(?:<[^>]*|&[^;\s]{0,8})\z/', '', $cut ) . '…' );
@@ -594,8 +594,9 @@ function lease( string $id ): ?object {
 /** Write what the row says, if it is still ours. */
 function save( object $row ): bool {
 	global $wpdb;
-	$set = array( 'wp_id' => $row->wp_id, 'parent' => $row->parent, 'sequence' => $row->sequence, 'status' => $row->status );
-	return 1 === $wpdb->update( table(), $set, array( 'id' => $row->id, 'lease' => $row->lease ) );
+	$set   = array( 'wp_id' => $row->wp_id, 'parent' => $row->parent, 'sequence' => $row->sequence, 'status' => $row->status );
+	$kinds = array( '%d', '%s', '%d', '%s' ); // said outright: WordPress takes every column named parent for a number
+	return 1 === $wpdb->update( table(), $set, array( 'id' => $row->id, 'lease' => $row->lease ), $kinds );
 }
 
 function release( object $row ): void {

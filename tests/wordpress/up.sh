@@ -24,7 +24,7 @@ done
 cp -rL /usr/share/wordpress "$run/www" 2>/dev/null || [ -f "$run/www/wp-load.php" ] # some links lead to configuration that is not ours
 mkdir -p "$run/www/wp-content/plugins/moderation" "$run/www/wp-content/mu-plugins"
 cp "$here/../../deploy/wordpress/moderation.php" "$run/www/wp-content/plugins/moderation/"
-cp "$here/site/mails.php" "$run/www/wp-content/mu-plugins/"
+cp "$here/site/quiet.php" "$run/www/wp-content/mu-plugins/"
 cat >"$run/www/wp-config.php" <<PHP
 <?php
 define( 'DB_NAME', 'wordpress' );
