@@ -141,7 +141,7 @@ function receipt(): void {
 		'pending'  => __( 'Thank you. Your comment waits for review.', 'moderation-receiver' ),
 		'approved' => __( 'Thank you. Your comment is published and will stand here in a moment.', 'moderation-receiver' ),
 	);
-	if ( '' === api( '' ) || ! isset( $said[ $asked[0] ] ) || ! preg_match( UUID, $asked[1] ) || wp_id_of( $asked[1] ) ) {
+	if ( ! isset( $said[ $asked[0] ] ) || ! preg_match( UUID, $asked[1] ) || wp_id_of( $asked[1] ) ) {
 		return; // once the comment stands here, it says so itself
 	}
 	printf(

@@ -2,16 +2,11 @@
 
 import base64
 import contextlib
-import hashlib
-import hmac
 import http.client
 import json
 import os
-import secrets
 import signal
 import subprocess
-import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,35 +16,12 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.browser.conftest import browser, visit  # noqa: F401  the same browser and the same visitor
+from tests.deliveries import event, signed
 from tests.service import Answer, Service, free_port, until
 
 HERE = Path(__file__).parent
 EVENTS = ["comment.approved", "comment.pending", "comment.rejected", "comment.spam", "comment.erased"]
 HOOK = "/wp-json/moderation/v1/webhook"
-
-
-def new_id() -> str:
-    """An id of the service's kind."""
-    stamp = uuid.uuid4().hex
-    return f"019ab0c4-7e00-7{stamp[1:4]}-9{stamp[4:7]}-{stamp[7:19]}"
-
-
-def new_secret() -> str:
-    """A secret such as the service makes."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def signed(secret: str, body: bytes, at: float | None = None, message: str = "") -> dict[str, str]:
-    """Headers of Standard Webhooks, made by hand."""
-    message, stamp = message or f"msg_{secrets.token_hex(8)}", str(int(time.time() if at is None else at))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    mac = base64.b64encode(hmac.digest(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256)).decode()
-    return {
-        "content-type": "application/json",
-        "webhook-id": message,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{mac}",
-    }
 
 
 @dataclass
@@ -118,18 +90,8 @@ class WordPress:
         return self.request("POST", HOOK, body, signed(how.pop("secret", self.secret), body, **how))
 
     def event(self, kind: str, comment_id: str, sequence: int, **changes: Any) -> dict[str, Any]:
-        """A comment's event as the service writes it."""
-        if kind == "erased":
-            comment: dict[str, Any] = {"id": comment_id, "thread": str(self.facts["other"]), "external_id": None}
-        else:
-            comment = {
-                "id": comment_id, "thread": str(self.facts["other"]), "parent": None, "status": kind,
-                "author": {"id": "3f7a9c2e51d08b64a0c7e913", "name": "ليلى", "url": None}, "text": "نص", "html": '<p dir="auto">نص</p>',
-                "locale": "ar", "direction": "rtl", "created_at": "2026-01-31T11:58:00.250Z", "approved_at": None, "external_id": None,
-                "thread_url": None, "thread_title": None,
-            }  # fmt: skip
-        data = {"site": self.site, "comment": comment | changes, "sequence": sequence}
-        return {"type": f"comment.{kind}", "timestamp": "2026-01-31T12:00:00.000Z", "data": data}
+        thread = changes.pop("thread", str(self.facts["other"]))
+        return event(kind, comment_id, sequence, site=self.site, thread=thread, **changes)
 
     def mails(self) -> list[dict[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted((self.run / "mails").iterdir())]

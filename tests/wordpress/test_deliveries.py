@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.wordpress.conftest import HOOK, WordPress, new_id, new_secret, signed
+from tests.deliveries import new_id, new_secret, signed
+from tests.wordpress.conftest import HOOK, WordPress
 
 
 def one(wordpress: WordPress, comment_id: str) -> dict[str, Any]:

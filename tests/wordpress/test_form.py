@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
+from tests.deliveries import new_id
 from tests.service import ADMIN, Service, until
 from tests.wordpress.conftest import WordPress
 
@@ -133,5 +134,7 @@ def test_switched_off_it_leaves_wordpress_as_it_was(wordpress: WordPress) -> Non
         assert f'action="{wordpress.origin}/wp-comments-post.php"' in page
         assert "wp-comment-cookies-consent" in page
         assert "redirect_to" not in page
+        wordpress.set(site="")  # with the secret alone it still receives: the form is led by a proxy
+        assert wordpress.deliver(wordpress.event("approved", new_id(), 1)).json["external_id"]
     finally:
         wordpress.set(**kept)

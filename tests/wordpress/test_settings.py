@@ -6,8 +6,9 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
+from tests.deliveries import new_secret
 from tests.service import Service, until
-from tests.wordpress.conftest import WordPress, new_secret
+from tests.wordpress.conftest import WordPress
 
 PLUGIN = (Path(__file__).parents[2] / "deploy/wordpress/moderation.php").read_text()
 PAGE = "/wp-admin/options-general.php?page=moderation_receiver"
