@@ -64,7 +64,7 @@ class Data:
         with self._writing() as database:
             database.execute(_TABLE)
             for (thread,) in database.execute("SELECT DISTINCT thread FROM comment").fetchall():
-                self._write(database, thread)  # an earlier life may have ended before it came to this
+                self._publish(database, thread)  # an earlier life may have ended before it came to this
             self._write_index(database)
 
     @contextlib.contextmanager
@@ -90,8 +90,7 @@ class Data:
         }
         with self._writing() as database:
             database.execute(_NEWER, row)
-            changed = self._write(database, comment["thread"])
-            return self._write_index(database) or changed
+            return self._publish(database, comment["thread"])
 
     def known(self, thread: str) -> dict[str, int]:
         """Sequence of every comment of a thread."""
@@ -123,17 +122,18 @@ class Data:
                 if item or status == "approved":
                     row = (comment_id, thread, sequence, "approved" if item else "gone", shown(item) if item else None)
                     database.execute("INSERT OR REPLACE INTO comment VALUES (?, ?, ?, ?, ?)", row)
-            changed = self._write(database, thread)
-            return self._write_index(database) or changed
+            return self._publish(database, thread)
 
-    def _write(self, database: sqlite3.Connection, thread: str) -> bool:
+    def _publish(self, database: sqlite3.Connection, thread: str) -> bool:
+        """Whether a file changed. The index never names one that is not there: a generator may read at any moment."""
         rows = database.execute(
             "SELECT shown FROM comment WHERE thread = ? AND status = 'approved' ORDER BY id", (thread,)
         ).fetchall()
         comments = [json.loads(row) for (row,) in rows]
-        return self._put(
-            file_name(thread), {"thread": thread, "count": len(comments), "comments": comments} if comments else None
-        )
+        if not comments:
+            return self._write_index(database) | self._put(file_name(thread), None)
+        content = {"thread": thread, "count": len(comments), "comments": comments}
+        return self._put(file_name(thread), content) | self._write_index(database)
 
     def _write_index(self, database: sqlite3.Connection) -> bool:
         rows = database.execute(
