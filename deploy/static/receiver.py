@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import signal
-import socketserver
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -137,21 +137,16 @@ def serve(host: str, port: int, secrets: list[bytes], take: Callable[[Event], Ev
         def handle_error(self, *_: object) -> None:
             """A sender that went away; it will come again."""
 
-    class Stop(Exception):
-        pass
-
-    def stop(*_: object) -> None:
-        raise Stop
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     try:
-        server: socketserver.BaseServer = Server((host, port), Handler)
+        server = Server((host, port), Handler)
     except OSError as error:
         raise Misconfigured(f"can't listen on {host}:{port}: {error.strerror}") from None
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked_to_stop.set())
     with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         log.info("listening on http://%s:%s", host, port)
-        try:
-            server.serve_forever()
-        except Stop:
-            log.info("stopped")
+        asked_to_stop.wait()
+        server.shutdown()
+    log.info("stopped")
