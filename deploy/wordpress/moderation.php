@@ -347,20 +347,23 @@ function standing( array $comment, object $row, int $post ): int {
 	return $wp_id;
 }
 
-/** In the same row as the comment itself: a kill after the insert leaves a comment that the next attempt finds. */
+/**
+ * In the same row as the comment itself: a kill after the insert leaves a comment that the next attempt finds. Keyed, since everybody
+ * chooses the user agent that WordPress keeps there.
+ */
 function mark( string $id ): string {
-	return 'moderation/' . $id;
+	return 'moderation/' . wp_hash( $id );
 }
 
 /**
- * A comment that WordPress had before the service: named by external_id, on the same post, written in the same second. Visitors may
- * send any external_id, but they can't write in the past, so nobody can lay hands on another's comment.
+ * A comment that WordPress had before the service: named by external_id, on the same post, written in the same second, and standing. Visitors
+ * may send any external_id, but they can't write in the past, and nothing that waits in WordPress is approved by way of another comment.
  */
 function imported_id( array $comment, int $post ): int {
 	$named = $comment['external_id'] ?? '';
-	$found = \is_string( $named ) && preg_match( '/\A[1-9][0-9]{0,18}\z/', $named ) ? get_comment( (int) $named ) : null;
-	$same  = $found && $post && (int) $found->comment_post_ID === $post && '' === id_of( $found ) && isset( $comment['created_at'] )
-		&& $found->comment_date_gmt === gmt( $comment );
+	$found = imported() && \is_string( $named ) && preg_match( '/\A[1-9][0-9]{0,18}\z/', $named ) ? get_comment( (int) $named ) : null;
+	$same  = $found && $post && (int) $found->comment_post_ID === $post && '1' === $found->comment_approved && '' === id_of( $found )
+		&& isset( $comment['created_at'] ) && $found->comment_date_gmt === gmt( $comment );
 	return $same ? (int) $found->comment_ID : 0;
 }
 

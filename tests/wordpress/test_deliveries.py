@@ -3,12 +3,14 @@
 import base64
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.deliveries import new_id, new_secret, signed
+from tests.service import Service, until
 from tests.wordpress.conftest import HOOK, WordPress
 
 
@@ -200,17 +202,57 @@ def test_what_does_not_fit_is_cut_at_a_letter(wordpress: WordPress) -> None:
     assert found["comment_author_url"] == ""
 
 
-def test_a_comment_from_before_is_found_by_its_time_and_by_nothing_less(wordpress: WordPress) -> None:
-    old, forged, real = str(wordpress.facts["old"]), new_id(), new_id()
-    assert wordpress.deliver(
-        wordpress.event("spam", forged, 1, external_id=old, thread=str(wordpress.facts["post"]))
-    ).json == {"result": "noted"}
-    assert wordpress.php(f"return wp_get_comment_status( {old} );") == "approved"
-    written = {"external_id": old, "thread": str(wordpress.facts["post"]), "created_at": "2024-01-31T12:00:00.000Z"}
-    assert wordpress.deliver(wordpress.event("pending", real, 1, **written)).json["external_id"] == old
-    assert wordpress.deliver(wordpress.event("approved", real, 2, **written)).json["external_id"] == old
-    assert wordpress.php(f"return wp_get_comment_status( {old} );") == "approved"
-    wordpress.php(f"delete_comment_meta( {old}, '_moderation_id' ); return 1;")
+@pytest.fixture
+def imported(wordpress: WordPress) -> Iterator[str]:
+    """The comment that WordPress had before the service, and that an administrator says was imported there: its id."""
+    wordpress.set(imported=1)
+    old = str(wordpress.facts["old"])
+    yield old
+    wordpress.php(
+        f"delete_comment_meta( {old}, '_moderation_id' ); wp_set_comment_status( {old}, 'approve' ); return 1;"
+    )
+    wordpress.set(imported=0)
+
+
+def test_a_comment_from_before_is_found_by_its_time_and_by_nothing_less(wordpress: WordPress, imported: str) -> None:
+    named = {"external_id": imported, "thread": str(wordpress.facts["post"])}
+    written = {**named, "created_at": "2024-01-31T12:00:00.000Z"}
+    status = f"return wp_get_comment_status( {imported} );"
+    assert wordpress.deliver(wordpress.event("spam", new_id(), 1, **named)).json == {"result": "noted"}
+    assert wordpress.php(status) == "approved", "anybody may send an external_id"
+    wordpress.php(f"return wp_set_comment_status( {imported}, 'hold' );")
+    assert wordpress.deliver(wordpress.event("approved", new_id(), 1, **written)).json["external_id"] != imported
+    wordpress.php(f"return wp_set_comment_status( {imported}, 'approve' );")
+    real = new_id()
+    for sequence, event, becomes in ((1, "pending", "unapproved"), (2, "approved", "approved")):
+        assert wordpress.deliver(wordpress.event(event, real, sequence, **written)).json["external_id"] == imported
+        assert wordpress.php(status) == becomes
+
+
+def test_a_reply_to_an_imported_comment_asks_the_service_for_its_parent(
+    service: Service, wordpress: WordPress, imported: str
+) -> None:
+    post = str(wordpress.facts["other"])
+    wp_id = wordpress.php(
+        f"return wp_insert_comment( array( 'comment_post_ID' => {post}, 'comment_content' => 'قديم', 'comment_approved' => 1 ) );"
+    )
+    parent = service.comment(wordpress.site, thread=post, external_id=str(wp_id))["id"]
+    second = service.one(parent)["created_at"][:19].replace(
+        "T", " "
+    )  # as if it had been written here and imported there
+    wordpress.php(
+        f"global $wpdb; $wpdb->update( $wpdb->comments, array( 'comment_date_gmt' => '{second}' ), array( 'comment_ID' => {wp_id} ) ); clean_comment_cache( {wp_id} ); return 1;"
+    )
+    service.decide(parent, "approve")
+    until("the delivery", lambda: service.one(parent)["delivery"]["state"] == "delivered")
+    assert [str(c["comment_ID"]) for c in wordpress.comments(parent)] == [str(wp_id)]
+    # and as if no event had ever told of it
+    wordpress.php(
+        f"global $wpdb; delete_comment_meta( {wp_id}, '_moderation_id' ); $wpdb->delete( $wpdb->prefix . 'moderation_receiver', array( 'id' => '{parent}' ) ); return 1;"
+    )
+    reply = new_id()
+    assert wordpress.deliver(wordpress.event("approved", reply, 1, parent=parent)).status == 200
+    assert one(wordpress, reply)["comment_parent"] == str(wp_id)
 
 
 def test_a_request_of_an_administrator_gains_nothing(wordpress: WordPress) -> None:
