@@ -744,7 +744,7 @@ function page(): void {
 		<tr><th scope="row"><label for="moderation-service"><?php esc_html_e( 'Address of the service', 'moderation-receiver' ); ?></label></th>
 		<td><input id="moderation-service" class="regular-text code" dir="ltr" type="url" name="<?php echo esc_attr( SETTINGS ); ?>[service]" value="<?php echo esc_attr( $set['service'] ); ?>" placeholder="https://comments.example.org"></td></tr>
 		<tr><th scope="row"><label for="moderation-site"><?php esc_html_e( 'Id of this site there', 'moderation-receiver' ); ?></label></th>
-		<td><input id="moderation-site" class="regular-text code" dir="ltr" name="<?php echo esc_attr( SETTINGS ); ?>[site]" value="<?php echo esc_attr( $set['site'] ); ?>" placeholder="news"></td></tr>
+		<td><input id="moderation-site" class="regular-text code" dir="ltr" type="text" name="<?php echo esc_attr( SETTINGS ); ?>[site]" value="<?php echo esc_attr( $set['site'] ); ?>" placeholder="news"></td></tr>
 		<tr><th scope="row"><?php esc_html_e( 'Endpoint', 'moderation-receiver' ); ?></th>
 		<td><code id="moderation-endpoint" dir="ltr"><?php echo esc_html( rest_url( 'moderation/v1/webhook' ) ); ?></code>
 		<p class="description"><?php esc_html_e( 'Make an endpoint with this address at the service, for the events below. The answer holds its secret.', 'moderation-receiver' ); ?><br>

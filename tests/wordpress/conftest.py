@@ -68,6 +68,16 @@ class WordPress:
             f"update_option( 'moderation_receiver', json_decode( base64_decode( '{values}' ), true ) + (array) ( get_option( 'moderation_receiver' ) ?: array() ) ); return 1;"
         )
 
+    def wear(self, kind: str) -> None:
+        """A theme: `plain` (ours), or the last of the packaged ones that is `classic` or of `blocks`."""
+        name = "plain"
+        for theme in sorted((self.run / "www/wp-content/themes").iterdir()):
+            is_of_blocks = (theme / "templates/index.html").exists()
+            if theme.name != "plain" and kind == ("blocks" if is_of_blocks else "classic"):
+                name = theme.name
+        assert name != "plain" or kind != "blocks"  # WordPress's later releases have no classic one: ours stands in
+        self.php(f"update_option( 'template', '{name}' ); update_option( 'stylesheet', '{name}' ); return 1;")
+
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Answer:

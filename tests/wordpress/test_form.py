@@ -30,11 +30,11 @@ def approve(service: Service, comment_id: str) -> str:
     return str(service.one(comment_id)["external_id"])
 
 
-@pytest.mark.parametrize("theme", ["twentytwentyone", "twentytwentythree"])  # a classic one, one of blocks
+@pytest.mark.parametrize("theme", ["classic", "blocks"])
 def test_a_comment_and_a_reply_go_through_the_service_and_stand_under_the_article(
     service: Service, wordpress: WordPress, visit: Visit, theme: str
 ) -> None:
-    wordpress.php(f"update_option( 'template', '{theme}' ); update_option( 'stylesheet', '{theme}' ); return 1;")
+    wordpress.wear(theme)
     text = f"خبر جميل <b>حقاً</b> & مفيد {uuid.uuid4().hex[:8]}"
     page = visit(wordpress.page, locale="ar")
     assert page.locator("html").get_attribute("dir") == "rtl"
@@ -87,9 +87,7 @@ def test_decisions_reach_wordpress(service: Service, wordpress: WordPress) -> No
 
 
 def test_only_what_the_service_knows_can_be_replied_to(wordpress: WordPress, visit: Visit) -> None:
-    wordpress.php(
-        "update_option( 'template', 'twentytwentyone' ); update_option( 'stylesheet', 'twentytwentyone' ); return 1;"
-    )
+    wordpress.wear("plain")
     page = visit(wordpress.page)
     old = page.locator(f"#comment-{wordpress.facts['old']}")
     expect(old).to_contain_text("تعليق من قبل الخدمة")

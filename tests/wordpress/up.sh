@@ -24,6 +24,7 @@ done
 cp -rL /usr/share/wordpress "$run/www" 2>/dev/null || [ -f "$run/www/wp-load.php" ] # some links lead to configuration that is not ours
 mkdir -p "$run/www/wp-content/plugins/moderation" "$run/www/wp-content/mu-plugins"
 cp "$here/../../deploy/wordpress/moderation.php" "$run/www/wp-content/plugins/moderation/"
+cp -r "$here/site/plain" "$run/www/wp-content/themes/"
 cp "$here/site/quiet.php" "$run/www/wp-content/mu-plugins/"
 cat >"$run/www/wp-config.php" <<PHP
 <?php
@@ -39,6 +40,7 @@ define( 'WP_HTTP_BLOCK_EXTERNAL', true );
 define( 'WP_ACCESSIBLE_HOSTS', '127.0.0.1' );
 define( 'DISABLE_WP_CRON', true );
 define( 'AUTOMATIC_UPDATER_DISABLED', true );
+define( 'WP_ENVIRONMENT_TYPE', 'local' ); # application passwords without TLS
 define( 'WP_DEBUG', true );
 define( 'WP_DEBUG_DISPLAY', false );
 define( 'WP_DEBUG_LOG', '$run/php.log' );

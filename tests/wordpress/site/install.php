@@ -7,7 +7,7 @@ require_once ABSPATH . 'wp-admin/includes/plugin.php';
 wp_install( 'صحيفة الاختبار', 'admin', 'admin@example.test', true, '', 'admin-password', 'ar' );
 $options = array(
 	'WPLANG' => 'ar', 'timezone_string' => 'Asia/Riyadh', 'permalink_structure' => '/%postname%/', 'show_avatars' => 0,
-	'template' => 'twentytwentyone', 'stylesheet' => 'twentytwentyone', 'comments_notify' => 1, 'moderation_notify' => 1,
+	'template' => 'plain', 'stylesheet' => 'plain', 'comments_notify' => 1, 'moderation_notify' => 1,
 );
 foreach ( $options as $name => $value ) {
 	update_option( $name, $value );
