@@ -18,6 +18,7 @@ run: install
 
 test: install
 	sh tests/browser/chromium.sh
+	sh tests/wordpress/packages.sh
 	$(MAKE) check
 	$(BIN)/pytest tests
 

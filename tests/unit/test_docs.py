@@ -12,7 +12,7 @@ from moderation.store import keys
 from moderation.web.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")])
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -1,0 +1,2 @@
+<ol><?php wp_list_comments( array( 'style' => 'ol' ) ); ?></ol>
+<?php comment_form(); ?>
