@@ -58,6 +58,7 @@ async def open_store(where: str | RedisAddress, privacy: Privacy, partitions: in
         await pipe.call_many(
             [("HSETNX", keys.META, "partitions", partitions), ("HSETNX", keys.META, "version", DATA_VERSION)]
         )
+        await _may_run_scripts(pipe)
         stored, version = await pipe.call("HMGET", keys.META, "partitions", "version")
         _agree(stored, version, partitions)
     except ModerationError as error:  # whoever waits for Redis opens again and again
@@ -68,6 +69,15 @@ async def open_store(where: str | RedisAddress, privacy: Privacy, partitions: in
         raise
     acknowledged = _pipe(address) if replicas_to_ack else pipe
     return Store(address, pipe, privacy, partitions, acknowledged, replicas_to_ack)
+
+
+async def _may_run_scripts(pipe: Caller) -> None:
+    """A user without that right is told so at start, not by the first comment."""
+    try:
+        await pipe.call("EVALSHA", "0" * 40, 1, keys.META)
+    except ReplyError as error:
+        if not str(error).startswith("NOSCRIPT"):
+            raise
 
 
 def _agree(stored: str, version: str, partitions: int) -> None:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from moderation.errors import ModerationError
+from moderation.log import get_logger
 from moderation.redis_address import Node
 from moderation.store import keys
-from moderation.store.connection import Store
+from moderation.store.connection import ReplyError, Store
 from moderation.store.servers import asking, by_master
 
+log = get_logger(__name__)
 _BLOCK_SECONDS = 5
 _AGAIN_SECONDS = 0.5
 OnNudge = Callable[[Iterable[int]], None]
@@ -52,5 +54,7 @@ async def _hear(
                 found = await connection.blpop(list(names), timeout=_BLOCK_SECONDS)
                 if found:
                     on_nudge([partitions[str(found[0])]])
+    except ReplyError as error:  # moved elsewhere, a replica by now, or not permitted
+        log.warning("waiting for work was refused; trying again", problem=str(error)[:300])
     except ModerationError:
         return

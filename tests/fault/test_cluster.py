@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from moderation.errors import Unavailable
-from moderation.model import Site
+from moderation.model import Site, Submission
 from moderation.privacy import Privacy
 from moderation.store import comments, keys, outbox, sites
 from moderation.store.connection import open_store
@@ -94,6 +94,21 @@ async def test_a_script_never_runs_on_half_of_its_keys(nodes: Cluster) -> None:
     assert await outbox.settle(store, job, Settlement("delivered"), {"ok": True, "code": "2xx"})
     move(slot, target, source, nodes)
     await sites.remove(store, SITE)
+    await store.close()
+
+
+async def test_replicas_are_waited_for_on_the_node_that_took_the_write(nodes: Cluster) -> None:
+    store = await open_store(nodes.url, Privacy([b"k" * 32]), 16, 1)
+    said = Submission("ليلى", "", "", "نص", "41", locale="ar")
+    outcomes = []
+    for name in (site_on(1, 3)[2], site_on(0, 3)[2]):  # with a replica, without
+        site = await sites.create(store, Site(id=name, name=name))
+        try:
+            outcomes.append((await comments.submit(store, site, "1", said, address="")).status)
+        except Unavailable:
+            outcomes.append(None)
+        await sites.remove(store, name)
+    assert outcomes == ["pending", None]
     await store.close()
 
 
