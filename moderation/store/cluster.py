@@ -28,8 +28,9 @@ _REDIRECTS_MAX = 4  # a slot that moves twice while a command follows it; then t
 class ClusterPipe:
     """Opened when first needed; finds its way again by itself after a failover or a move of slots."""
 
-    def __init__(self, address: RedisAddress) -> None:
+    def __init__(self, address: RedisAddress, connections: int = 2) -> None:
         self._address = address
+        self._connections = connections  # to each master
         self._pipes: dict[Node, Pipe] = {}
         self._owners: list[Node | None] = [None] * SLOTS
         self._looking: asyncio.Task[None] | None = None
@@ -98,7 +99,7 @@ class ClusterPipe:
 
     def _pipe(self, node: Node) -> Pipe:
         if node not in self._pipes:
-            self._pipes[node] = Pipe(partial(dial, self._address, node))
+            self._pipes[node] = Pipe(partial(dial, self._address, node), self._connections)
         return self._pipes[node]
 
     async def _follow(self, node: Node, commands: list[Command], answers: list[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from moderation.store.pipe import Caller, Pipe
 from moderation.store.servers import dial_master
 
 DATA_VERSION = "1"
+_WAITING_CONNECTIONS = 8  # WAIT holds up its own: three times as many writes a second as with two
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,10 @@ class Store:
         await self.acknowledged.close()
 
 
-def _pipe(address: RedisAddress) -> Caller:
-    return ClusterPipe(address) if address.mode == CLUSTER else Pipe(partial(dial_master, address))
+def _pipe(address: RedisAddress, connections: int = 2) -> Caller:
+    if address.mode == CLUSTER:
+        return ClusterPipe(address, connections)
+    return Pipe(partial(dial_master, address), connections)
 
 
 async def open_store(where: str | RedisAddress, privacy: Privacy, partitions: int, replicas_to_ack: int = 0) -> Store:
@@ -67,7 +70,7 @@ async def open_store(where: str | RedisAddress, privacy: Privacy, partitions: in
         if isinstance(refusal, ReplyError):
             raise refused(refusal) from None
         raise
-    acknowledged = _pipe(address) if replicas_to_ack else pipe
+    acknowledged = _pipe(address, _WAITING_CONNECTIONS) if replicas_to_ack else pipe
     return Store(address, pipe, privacy, partitions, acknowledged, replicas_to_ack)
 
 

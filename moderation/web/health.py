@@ -6,9 +6,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic_core import to_json
 
-from moderation.errors import ModerationError
+from moderation.errors import ModerationError, Unavailable
 from moderation.model import Status
-from moderation.redis_address import CLUSTER
+from moderation.redis_address import CLUSTER, SENTINEL
 from moderation.store import comments, outbox, sites
 from moderation.store.durability import Findings, inspect
 from moderation.web.context import CONTEXT, Context
@@ -30,24 +30,38 @@ async def alive(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Redis is in reach and durable; 503 says why not."""
     context = request.app[CONTEXT]
-    problems, away = ["shutting down"] if context.draining else [], 0
+    problems, degraded = ["shutting down"] if context.draining else [], list[str]()
     try:
         if not problems:
             if context.store.address.mode != CLUSTER:
                 await context.store.pipe.call("PING")
-            found = await _durability(request.app, context)
-            problems, away = [] if context.settings.redis_unsafe else found.problems, len(found.away)
+            problems, degraded = await _judge(request.app, context)
     except ModerationError:
         problems = ["Redis does not answer"]
     body: dict[str, object] = {"status": "unavailable", "reasons": problems} if problems else {"status": "ready"}
-    if away:  # the sites of the others are served: no reason to take this process out of service
-        body["degraded"] = [f"{away} of {len(found.masters)} masters of the cluster do not answer"]
+    if degraded and not problems:
+        body["degraded"] = degraded
     return web.Response(
         body=to_json(body),
         status=503 if problems else 200,
         content_type="application/json",
         headers={"Retry-After": "2"} if problems else None,
     )
+
+
+async def _judge(app: web.Application, context: Context) -> tuple[list[str], list[str]]:
+    """What makes us unfit, and what is wrong but no reason to take this process out of service."""
+    mode = context.store.address.mode
+    if context.settings.redis_unsafe and mode != CLUSTER:
+        return [], []
+    try:
+        found = await _durability(app, context)
+    except Unavailable:
+        if mode != SENTINEL:
+            raise
+        return [], ["no sentinel answers"]  # the master did
+    away = f"{len(found.away)} of {len(found.masters)} masters of the cluster do not answer"
+    return [] if context.settings.redis_unsafe else found.problems, [away] if found.away else []
 
 
 async def _durability(app: web.Application, context: Context) -> Findings:

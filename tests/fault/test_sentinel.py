@@ -115,3 +115,12 @@ def test_an_unknown_group_is_refused_by_name(group: Sentinels, data: Path) -> No
     )
     assert refused.returncode == 2
     assert "No such master" in refused.stderr
+
+
+def test_without_sentinels_a_master_that_is_there_goes_on(group: Sentinels, watched: Service) -> None:
+    site = watched.site()
+    for number in (1, 2):  # the first is dead already
+        group.kill_sentinel(number)
+    until("their absence to be said", lambda: watched.get("/readyz").json.get("degraded") == ["no sentinel answers"])
+    assert watched.get("/readyz").status == 200
+    assert watched.comment(site)["status"] == "pending"
