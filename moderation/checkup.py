@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from moderation import service
 from moderation.errors import ConfigurationError, Unavailable
+from moderation.redis_address import CLUSTER, SENTINEL, RedisAddress
 from moderation.settings import Settings
 from moderation.store import sites
-from moderation.store.connection import durability_problems
+from moderation.store.connection import ReplyError, refused
+from moderation.store.durability import inspect, reason
 from workers import mail, smtp
 
 Say = Callable[..., None]
@@ -28,25 +30,42 @@ async def run(settings: Settings, address: str, locale: str) -> bool:
         say(
             mode & 0o077 == 0, f"secret key file is private ({mode:o})", f"chmod 600 {settings.data_dir / 'secret.key'}"
         )
-    warnings: list[str] = []
+    await _check_redis(settings, say)
+    await _check_mail(settings, say, address, locale)
+    return good
+
+
+async def _check_redis(settings: Settings, say: Say) -> None:
     try:
         async with service.store_of(settings) as store:
             say(True, "Redis answers" + (" (embedded)" if settings.redis_url is None else ""))
-            for problem in await durability_problems(store.url, warnings):
+            found = await inspect(store.address, settings.redis_replicas_to_ack)
+            _say_where(store.address, [str(node) for node in found.masters])
+            for problem in found.problems:
                 say(False, "Redis keeps everything", problem)
-            if not warnings:
+            for problem in found.away:
+                say(False, "every master answers", problem)
+            for problem in found.lacking:
+                say(False, "as many replicas as asked for", problem)
+            if not any("appendfsync" in found_one for found_one in (*found.warnings, *found.problems)):
                 say(True, "Redis persists every write before it answers (appendfsync always)")
+            for warning in found.warnings:
+                print("note    " + warning)
             say(True, f"{len(await sites.names(store))} site(s)")
-    except (Unavailable, ConfigurationError) as error:
-        problems = (
-            error.problems if isinstance(error, ConfigurationError) else ["start it, or mend MODERATION_REDIS_URL"]
-        )
-        for problem in problems:
+    except ConfigurationError as error:
+        for problem in error.problems:
             say(False, "Redis answers", problem)
-    for warning in warnings:
-        print("note    " + warning)
-    await _check_mail(settings, say, address, locale)
-    return good
+    except ReplyError as error:
+        say(False, "Redis answers", refused(error).problems[0])
+    except Unavailable as error:
+        say(False, "Redis answers", "; ".join(filter(None, ["start it, or mend MODERATION_REDIS_URL", reason(error)])))
+
+
+def _say_where(address: RedisAddress, masters: list[str]) -> None:
+    if address.mode == SENTINEL:
+        print(f"note    the sentinels name {masters[0]} as master of {address.group}")
+    elif address.mode == CLUSTER:
+        print(f"note    a cluster of {len(masters)} masters: {', '.join(masters)}")
 
 
 async def _check_mail(settings: Settings, say: Say, address: str, locale: str) -> None:

@@ -21,7 +21,7 @@ from moderation.policy import Policy
 from moderation.screening.rulebook import problems
 from moderation.settings import Settings, load
 from moderation.store import erasure, people, sites, trial
-from moderation.store.connection import Store
+from moderation.store.connection import ReplyError, Store
 from moderation.submission import is_address
 
 app = typer.Typer(
@@ -325,6 +325,9 @@ def main() -> None:
         sys.exit(2)
     except (Conflict, NotFound) as error:
         print(error.message, file=sys.stderr)
+        sys.exit(1)
+    except ReplyError as error:
+        print(f"Redis refuses: {error}", file=sys.stderr)
         sys.exit(1)
     except ModerationError:
         print("Redis can't be reached.", file=sys.stderr)

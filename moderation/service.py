@@ -14,8 +14,10 @@ from pydantic import SecretStr
 from moderation.errors import ConfigurationError, Unavailable
 from moderation.log import get_logger
 from moderation.privacy import Privacy
+from moderation.redis_address import RedisAddress
 from moderation.settings import Settings
-from moderation.store.connection import Store, durability_problems, open_store
+from moderation.store.connection import ReplyError, Store, open_store, refused
+from moderation.store.durability import inspect, reason
 from moderation.store.embedded import EmbeddedServer, die_with_parent
 from moderation.web import app as web_app
 
@@ -24,7 +26,7 @@ PARENT = "SERVE_PARENT_PID"
 _HEALTHY_SECONDS = 10.0
 
 
-def environment(settings: Settings, redis_url: str) -> dict[str, str]:
+def environment(settings: Settings, address: RedisAddress) -> dict[str, str]:
     """The settings as variables for child processes: not on the command line, where everybody could read secrets."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("MODERATION_")}
     for name, value in settings:
@@ -36,14 +38,15 @@ def environment(settings: Settings, redis_url: str) -> dict[str, str]:
             text = "" if value is None else str(value)
         if text:
             environ[f"MODERATION_{name.upper()}"] = text
-    return environ | {"MODERATION_REDIS_URL": redis_url, PARENT: str(os.getpid())}
+    return environ | {"MODERATION_REDIS_URL": address.url, PARENT: str(os.getpid())}
 
 
 @contextlib.asynccontextmanager
-async def redis_of(settings: Settings) -> AsyncIterator[str]:
+async def redis_of(settings: Settings) -> AsyncIterator[RedisAddress]:
     """The address of the Redis to use; the embedded server runs as long as the context."""
-    if settings.redis_url is not None:
-        yield settings.redis_url.get_secret_value()
+    address = settings.redis_address()
+    if address is not None:
+        yield address
         return
     server = EmbeddedServer(settings.data_dir)
     server.lock()
@@ -51,7 +54,7 @@ async def redis_of(settings: Settings) -> AsyncIterator[str]:
     (settings.data_dir / "redis.url").write_text(server.url)
     watch = asyncio.create_task(server.watch())
     try:
-        yield server.url
+        yield RedisAddress.parse(server.url)
     finally:
         watch.cancel()
         await server.stop()
@@ -73,28 +76,33 @@ async def store_of(settings: Settings) -> AsyncIterator[Store]:
                 await store.close()
             return
         await probe.stop()
-    async with redis_of(settings) as url:
-        store = await open_store(url, privacy, settings.partitions)
+    async with redis_of(settings) as address:
+        store = await open_store(address, privacy, settings.partitions)
         try:
             yield store
         finally:
             await store.close()
 
 
-async def refuse_unsafe(url: str, settings: Settings) -> None:
+async def refuse_unsafe(address: RedisAddress, settings: Settings) -> None:
     """Raises ConfigurationError for a Redis that would lose comments, unless told otherwise."""
-    warnings: list[str] = []
     try:
-        problems = await durability_problems(url, warnings)
-    except Unavailable:
+        found = await inspect(address, settings.redis_replicas_to_ack)
+    except Unavailable as error:
+        why = reason(error)
         raise ConfigurationError(
-            ["MODERATION_REDIS_URL: Redis can't be reached; is it running, and is the address right?"]
+            [
+                "MODERATION_REDIS_URL: Redis can't be reached; is it running, and is the address right?"
+                + (f" ({why})" if why else "")
+            ]
         ) from None
-    for warning in warnings:
+    except ReplyError as error:
+        raise refused(error) from None
+    for warning in (*found.warnings, *found.lacking, *found.away):
         log.warning(warning)
-    if problems and not settings.redis_unsafe:
+    if found.problems and not settings.redis_unsafe:
         raise ConfigurationError(
-            [f"MODERATION_REDIS_URL: {p}, or set MODERATION_REDIS_UNSAFE=1 to run all the same" for p in problems]
+            [f"MODERATION_REDIS_URL: {p}, or set MODERATION_REDIS_UNSAFE=1 to run all the same" for p in found.problems]
         )
 
 
@@ -147,11 +155,11 @@ async def run(
         raise ConfigurationError(
             [f"MODERATION_PORT: {settings.host}:{settings.port} is taken; choose another (--port)"]
         )
-    async with redis_of(settings) as url:
-        await refuse_unsafe(url, settings)
-        store = await open_store(url, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
+    async with redis_of(settings) as address:
+        await refuse_unsafe(address, settings)
+        store = await open_store(address, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
         children: list[asyncio.Task[None]] = []
-        environ = environment(settings, url)
+        environ = environment(settings, address)
         try:
             if prepare:
                 await prepare(store, settings)
@@ -174,9 +182,9 @@ async def run(
 async def http_process(settings: Settings) -> None:
     """One of several HTTP processes that share the port."""
     stop = stop_on_signal()
-    assert settings.redis_url is not None
-    url = settings.redis_url.get_secret_value()
-    store = await open_store(url, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
+    address = settings.redis_address()
+    assert address is not None
+    store = await open_store(address, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
     try:
         await web_app.serve(web_app.build(settings, store), stop, lambda _: None)
     finally:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, SecretStr, ValidationError
 
 from moderation.errors import ConfigurationError
 from moderation.hosts import ascii_host
+from moderation.redis_address import RedisAddress, Tls
 
 PREFIX = "MODERATION_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,9 +34,8 @@ def _networks(value: object) -> object:
 
 
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
-    schemes = {"redis", "rediss", "unix"}
-    if value is not None and urlsplit(value.get_secret_value()).scheme not in schemes:
-        raise ValueError("must start with redis://, rediss:// or unix://")
+    if value is not None:
+        RedisAddress.parse(value.get_secret_value())
     return value
 
 
@@ -129,8 +129,12 @@ class Settings(BaseModel):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     data_dir: Path = Field(Path("data"), description="secret key, embedded Redis with its append-only file")
     redis_url: Annotated[SecretStr | None, AfterValidator(_redis_url)] = Field(
-        None, description="redis://, rediss:// or unix://; without it the embedded server is used"
+        None,
+        description="redis://, unix://, redis+sentinel:// or redis+cluster:// (rediss… with TLS); without it the embedded server is used",
     )
+    redis_ca: FilePath | None = Field(None, description="PEM file of who signed the certificate of Redis; for rediss…")
+    redis_certificate: FilePath | None = Field(None, description="PEM file of our certificate, if Redis wants one")
+    redis_key: FilePath | None = Field(None, description="PEM file of its key, if that is not in the same file")
     redis_replicas_to_ack: int = Field(0, ge=0, le=10, description="replicas that must have a write before the answer")
     redis_unsafe: bool = Field(False, description="accept a Redis that evicts or does not persist")
     admin_token: SecretStr | None = Field(None, min_length=1, description="bearer token with every right")
@@ -158,6 +162,22 @@ class Settings(BaseModel):
         """The address for links; never taken from a Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    def redis_address(self, url: str | None = None) -> RedisAddress | None:
+        """Where Redis is, with what TLS needs: by `url`, else by `redis_url`; None means the embedded server.
+
+        Raises ConfigurationError for TLS files beside an address that is not spoken to by TLS.
+        """
+        if url is None:
+            if self.redis_url is None:
+                return None
+            url = self.redis_url.get_secret_value()
+        files = {"ca": self.redis_ca, "certificate": self.redis_certificate, "key": self.redis_key}
+        address = RedisAddress.parse(url, Tls(**{name: str(path) for name, path in files.items() if path}))
+        if address.tls is None and any(files.values()):
+            names = ", ".join(f"{PREFIX}REDIS_{name.upper()}" for name, path in files.items() if path)
+            raise ConfigurationError([f"{names}: only for rediss://, but {PREFIX}REDIS_URL asks for no TLS"])
+        return address
 
     def keys(self) -> list[bytes]:
         """The master keys, newest first, each 32 bytes. Generates one into the data directory at first use.
@@ -231,6 +251,10 @@ def load(overrides: dict[str, Any] | None = None, environ: dict[str, str] | None
             described = f" ({fields[key].description})" if key in fields else ""
             problems.append(f"{PREFIX}{key.upper()}: {item['msg'].removeprefix('Value error, ')}{described}")
         raise ConfigurationError(problems) from None
+    try:
+        settings.redis_address()
+    except ConfigurationError as error:
+        problems += error.problems
     if problems:
         raise ConfigurationError(problems)
     return settings

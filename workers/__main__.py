@@ -9,6 +9,7 @@ import sys
 from moderation import log
 from moderation.errors import ConfigurationError, Unavailable
 from moderation.privacy import Privacy
+from moderation.redis_address import RedisAddress
 from moderation.settings import Settings, load
 from moderation.store.connection import open_store
 from workers import housekeeping
@@ -24,11 +25,11 @@ from workers.webhook import WebhookSender
 PARENT = "SERVE_PARENT_PID"  # set by `serve` for the workers it starts
 
 
-async def work(settings: Settings, redis_url: str) -> None:
+async def work(settings: Settings, address: RedisAddress) -> None:
     """Deliver until SIGTERM, then finish what is in flight."""
     while True:
         try:
-            store = await open_store(redis_url, Privacy(settings.keys()), settings.partitions)
+            store = await open_store(address, Privacy(settings.keys()), settings.partitions)
             break
         except Unavailable:
             log.get_logger(__name__).warning("Redis out of reach; trying again")
@@ -69,11 +70,12 @@ def main() -> None:
     try:
         settings = load()
         log.configure(settings.log_level, as_json=settings.log_format == "json")
-        if settings.redis_url is None:
+        address = settings.redis_address()
+        if address is None:
             raise ConfigurationError(
                 ["MODERATION_REDIS_URL: a worker of its own needs a Redis or Valkey that it shares with the service"]
             )
-        asyncio.run(work(settings, settings.redis_url.get_secret_value()))
+        asyncio.run(work(settings, address))
     except ConfigurationError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)  # noqa: T201

@@ -8,16 +8,14 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
-
-import redis.exceptions
 
 from moderation.errors import ModerationError
 from moderation.log import get_logger
 from moderation.public import iso
-from moderation.store import keys, outbox
-from moderation.store.connection import Store, client
+from moderation.store import nudges, outbox
+from moderation.store.connection import ReplyError, Store
 from moderation.store.outbox import Job
 from workers import retry
 from workers.retry import Outcome
@@ -30,7 +28,7 @@ LEASE_MS = 6_000
 RENEW_SECONDS = 2.0
 SWEEP_SECONDS = 20.0  # looks at every partition this often, should a nudge be lost
 DRAIN_SECONDS = 25.0
-_BLOCK_SECONDS = 5
+_AGAIN_SECONDS, _AGAIN_MAX_SECONDS = 0.1, 1.0  # after a partition was out of reach
 
 
 class Sender(Protocol):
@@ -48,6 +46,8 @@ class Engine:
         self._running: set[asyncio.Task[None]] = set()
         self._leases: dict[str, tuple[Job, float]] = {}  # delivery → since when (monotonic)
         self._due = dict.fromkeys(range(store.partitions), 0.0)  # partition → monotonic time to look again
+        self._pauses: dict[int, float] = {}  # partition out of reach → seconds until the look after the next
+        self._probes: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -58,18 +58,12 @@ class Engine:
 
     async def run(self) -> None:
         """Until stopped; survives any absence of Redis."""
-        helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew())]
-        pause = 0.1
+        helpers = [
+            asyncio.create_task(nudges.listen(self._store, self._nudged)),
+            asyncio.create_task(self._renew()),
+        ]
         while not self._stopping:
-            try:
-                await self._take_due()
-                pause = 0.1
-            except ModerationError as error:
-                self._due = dict.fromkeys(self._due, 0.0)  # the partition that failed is still to be looked at
-                log.warning("outbox out of reach; trying again", problem=error.code, pause_seconds=round(pause, 1))
-                await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  spreading, not secrecy
-                pause = min(pause * 2, 5.0)
-                continue
+            await self._take_due()
             self._wake.clear()
             if self._stopping:  # told so while we were taking: the line above forgot it
                 break
@@ -79,7 +73,8 @@ class Engine:
             wait = max(0.0, min(self._due.values()) - time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
-        helpers[0].cancel()
+        for task in (helpers[0], *self._probes.values()):
+            task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
         helpers[1].cancel()
@@ -87,17 +82,49 @@ class Engine:
     async def _take_due(self) -> None:
         now = time.monotonic()
         for partition, at in list(self._due.items()):
-            free = IN_FLIGHT - len(self._running)
-            if at > now or free <= 0:
+            if at > now or len(self._running) >= IN_FLIGHT:
                 continue
             self._due[partition] = now + SWEEP_SECONDS  # a nudge during the call brings it forward again
+            if partition not in self._pauses:
+                await self._take(partition)
+            elif partition not in self._probes:  # it may hang; those on other nodes of a cluster don't wait for it
+                self._probes[partition] = asyncio.create_task(self._probe(partition))
+
+    async def _take(self, partition: int) -> None:
+        free = IN_FLIGHT - len(self._running)
+        try:
             wait_ms, jobs = await outbox.take(self._store, partition, free, LEASE_MS, PER_LANE)
-            if wait_ms >= 0:
-                self._look_again(partition, wait_ms / 1000)
-            for job in jobs:
-                task = asyncio.create_task(self._process(job, partition))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
+        except ModerationError as error:
+            self._set_aside(partition, error)
+            return
+        self._pauses.pop(partition, None)
+        if wait_ms >= 0:
+            self._look_again(partition, wait_ms / 1000)
+        for job in jobs:
+            task = asyncio.create_task(self._process(job, partition))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _probe(self, partition: int) -> None:
+        try:
+            await self._take(partition)
+        finally:
+            del self._probes[partition]
+            self._wake.set()
+
+    def _set_aside(self, partition: int, error: ModerationError) -> None:
+        pause = self._pauses.get(partition, _AGAIN_SECONDS)
+        if not self._pauses:
+            problem = str(error)[:300] if isinstance(error, ReplyError) else error.code
+            log.warning("outbox out of reach; trying again", partition=partition, problem=problem)
+        self._pauses[partition] = min(pause * 2, _AGAIN_MAX_SECONDS)
+        self._due[partition] = time.monotonic() + pause * (0.5 + random.random())  # noqa: S311  spreading, not secrecy
+
+    def _nudged(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            if partition not in self._pauses:
+                self._due[partition] = 0.0
+                self._wake.set()
 
     def _look_again(self, partition: int, in_seconds: float) -> None:
         self._due[partition] = min(self._due[partition], time.monotonic() + in_seconds)
@@ -111,10 +138,12 @@ class Engine:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             late = time.monotonic() - RENEW_SECONDS
-            for job in [job for job, since in self._leases.values() if since <= late]:
-                with contextlib.suppress(ModerationError):
-                    if not await outbox.renew(self._store, job, LEASE_MS):
-                        self._leases.pop(job.delivery_id, None)
+            await asyncio.gather(*[self._hold(job) for job, since in self._leases.values() if since <= late])
+
+    async def _hold(self, job: Job) -> None:
+        with contextlib.suppress(ModerationError):
+            if not await outbox.renew(self._store, job, LEASE_MS):
+                self._leases.pop(job.delivery_id, None)
 
     async def _process(self, job: Job, partition: int) -> None:
         self._leases[job.delivery_id] = job, time.monotonic()
@@ -150,22 +179,3 @@ class Engine:
             say = log.debug if outcome.ok and kept else log.info
             say("attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status)  # fmt: skip
             break
-
-    async def _listen(self) -> None:
-        """Wait for nudges on a client of its own, whose socket time-out is longer than the block."""
-        names = {keys.tag(p) + "nudge": p for p in range(self._store.partitions)}
-        connection = client(self._store.url, socket_timeout_seconds=_BLOCK_SECONDS * 2)
-        pause = 0.1
-        while True:
-            try:
-                found = await connection.blpop(list(names), timeout=_BLOCK_SECONDS)
-                pause = 0.1
-            except (redis.exceptions.RedisError, OSError, TimeoutError):
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-                self._due = dict.fromkeys(self._due, 0.0)  # nudges may have been lost: look everywhere
-                self._wake.set()
-                continue
-            if found:
-                self._due[names[str(found[0])]] = 0.0
-                self._wake.set()

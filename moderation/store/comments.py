@@ -139,7 +139,7 @@ async def submit(
             REGULAR_AFTER,
         )
     if store.replicas_to_ack:
-        reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "submit", *arguments)
+        reply, count = await scripts.run_acknowledged(store.acknowledged, store.replicas_to_ack, "submit", *arguments)
         if count < store.replicas_to_ack:
             raise Unavailable()
     else:

@@ -11,9 +11,12 @@ import tempfile
 import time
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
-from moderation.errors import ConfigurationError
+from moderation.errors import ConfigurationError, ModerationError
 from moderation.log import get_logger
+from moderation.redis_address import RedisAddress
+from moderation.store.servers import asking
 
 log = get_logger(__name__)
 _SOCKET_PATH_MAX = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
@@ -49,7 +52,7 @@ class EmbeddedServer:
         if len(str(socket)) > _SOCKET_PATH_MAX:
             socket = Path(tempfile.mkdtemp(prefix="moderation-")) / "redis.sock"
         self._socket = socket
-        self.url = f"unix://{socket}"
+        self.url = f"unix://{quote(str(socket))}"
 
     @property
     def pid(self) -> int | None:
@@ -96,9 +99,7 @@ class EmbeddedServer:
             )  # fmt: skip
 
     async def _until_ready(self) -> None:
-        from moderation.store.connection import client
-
-        connection = client(self.url, socket_timeout_seconds=2)
+        address = RedisAddress.parse(self.url)
         try:
             async with asyncio.timeout(_START_WITHIN_SECONDS):
                 while True:
@@ -108,14 +109,13 @@ class EmbeddedServer:
                             [f"the embedded server ended at start; {self._dir / 'redis.log'} says: {' / '.join(tail)}"]
                         )
                     try:
-                        if await connection.ping():
-                            return
-                    except Exception:  # not up yet, or loading: the time-out above ends the wait
+                        async with asking(address, address.nodes[0], 2) as connection:
+                            await connection.ping()
+                        return
+                    except ModerationError:  # not up yet, or loading: the time-out above ends the wait
                         await asyncio.sleep(0.02)
         except TimeoutError:
             raise ConfigurationError([f"the embedded server was not ready within {_START_WITHIN_SECONDS} s"]) from None
-        finally:
-            await connection.aclose()
 
     async def watch(self) -> None:
         """Start it again whenever it ends by itself, until cancelled."""

@@ -61,6 +61,8 @@
 | m:{pNN}:ls:<lane>                 | hash   | what is known of a receiver, see below                  | for ever  | endpoints, take, settle |
 | m:{pNN}:lanes                     | zset   | lanes by their first due ms                             | –         | outbox, take, renew, settle, requeue |
 | m:{pNN}:nudge                     | list   | wakes a blocked worker                                  | –         | outbox, take, requeue |
+| m:{pNN}:wait                      | string | written before waiting for replicas                     | for ever  | scripts               |
+| m:{pNN}:never                     | –      | never there; scripts name it in a cluster               | –         | nobody                |
 | m:{pNN}:job:<job id>              | hash   | a replay: doc (JSON), state, at, seen, made, total      | 30 days   | replays               |
 | m:{pNN}:outcomes                  | hash   | "<kind> <outcome>" → attempts                           | for ever  | settle                |
 

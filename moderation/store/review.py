@@ -102,7 +102,7 @@ async def decide(store: Store, comment: Comment, wanted: DecisionRequest, leads_
         REGULAR_AFTER,
     )
     if store.replicas_to_ack:
-        reply, count = await scripts.run_acknowledged(store.pipe, store.replicas_to_ack, "decide", *arguments)
+        reply, count = await scripts.run_acknowledged(store.acknowledged, store.replicas_to_ack, "decide", *arguments)
         if count < store.replicas_to_ack:
             raise Unavailable("The decision could not be stored safely right now. Please repeat it in a moment.")
     else:

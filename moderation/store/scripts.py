@@ -6,9 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from moderation.store.pipe import Pipe, ReplyError
+from moderation.store.line import ReplyError
+from moderation.store.pipe import Caller
 
 _FOLDER = Path(__file__).parent / "lua"
+_REPLICATED_WITHIN_MS = 1000
 _INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
 
 
@@ -30,7 +32,7 @@ def script(name: str) -> Script:
     return Script(name)
 
 
-async def run(pipe: Pipe, name: str, keys: list[str], *args: Any) -> Any:
+async def run(pipe: Caller, name: str, keys: list[str], *args: Any) -> Any:
     """Run a script: one round trip, but for the first time on a server."""
     lua = script(name)
     try:
@@ -41,15 +43,21 @@ async def run(pipe: Pipe, name: str, keys: list[str], *args: Any) -> Any:
     return await pipe.call("EVAL", lua.source, len(keys), *keys, *args)
 
 
-async def run_acknowledged(pipe: Pipe, replicas: int, name: str, keys: list[str], *args: Any) -> tuple[Any, int]:
-    """The same, and then how many replicas have it (WAIT, on the same connection, in the same write)."""
+async def run_acknowledged(pipe: Caller, replicas: int, name: str, keys: list[str], *args: Any) -> tuple[Any, int]:
+    """The same, and then how many replicas have it (WAIT, on the same connection, in the same write).
+
+    WAIT counts from the connection's last write. A script that was repeated may write nothing, so something is always written
+    before it: whoever has that has all from before it too.
+    """
     lua = script(name)
+    tag = keys[0][: keys[0].index(":", 2) + 1]
+    waiting: list[tuple[Any, ...]] = [("SET", f"{tag}wait", "1"), ("WAIT", replicas, _REPLICATED_WITHIN_MS)]
     command = ("EVALSHA", lua.sha, len(keys), *keys, *args)
     try:
-        reply, count = await pipe.call_many([command, ("WAIT", replicas, 1000)])
+        reply, _, count = await pipe.call_many([command, *waiting])
     except ReplyError as error:
         if not str(error).startswith("NOSCRIPT"):
             raise
         command = ("EVAL", lua.source, len(keys), *keys, *args)
-        reply, count = await pipe.call_many([command, ("WAIT", replicas, 1000)])
+        reply, _, count = await pipe.call_many([command, *waiting])
     return reply, count

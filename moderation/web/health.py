@@ -6,18 +6,19 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic_core import to_json
 
-from moderation.errors import ModerationError
+from moderation.errors import ModerationError, Unavailable
 from moderation.model import Status
+from moderation.redis_address import CLUSTER, SENTINEL
 from moderation.store import comments, outbox, sites
-from moderation.store.connection import durability_problems
+from moderation.store.durability import Findings, inspect
 from moderation.web.context import CONTEXT, Context
 
 _CHECK_AGAIN_SECONDS = 5.0
-_DURABILITY = web.AppKey("_DURABILITY", dict[str, tuple[float, list[str]]])
+_DURABILITY = web.AppKey("_DURABILITY", dict[str, tuple[float, Findings]])
 
 
 def install(app: web.Application) -> None:
-    """A place for the last durability check: it asks Redis four things, too many for every probe."""
+    """A place for the last durability check: it asks every master four things, too many for every probe."""
     app[_DURABILITY] = {}
 
 
@@ -29,14 +30,17 @@ async def alive(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Redis is in reach and durable; 503 says why not."""
     context = request.app[CONTEXT]
-    problems = ["shutting down"] if context.draining else []
+    problems, degraded = ["shutting down"] if context.draining else [], list[str]()
     try:
         if not problems:
-            await context.store.pipe.call("PING")
-            problems = [] if context.settings.redis_unsafe else await _durability(request.app, context)
+            if context.store.address.mode != CLUSTER:
+                await context.store.pipe.call("PING")
+            problems, degraded = await _judge(request.app, context)
     except ModerationError:
         problems = ["Redis does not answer"]
-    body = {"status": "unavailable", "reasons": problems} if problems else {"status": "ready"}
+    body: dict[str, object] = {"status": "unavailable", "reasons": problems} if problems else {"status": "ready"}
+    if degraded and not problems:
+        body["degraded"] = degraded
     return web.Response(
         body=to_json(body),
         status=503 if problems else 200,
@@ -45,12 +49,27 @@ async def ready(request: web.Request) -> web.Response:
     )
 
 
-async def _durability(app: web.Application, context: Context) -> list[str]:
-    checked_at, problems = app[_DURABILITY].get("last", (float("-inf"), []))
+async def _judge(app: web.Application, context: Context) -> tuple[list[str], list[str]]:
+    """What makes us unfit, and what is wrong but no reason to take this process out of service."""
+    mode = context.store.address.mode
+    if context.settings.redis_unsafe and mode != CLUSTER:
+        return [], []
+    try:
+        found = await _durability(app, context)
+    except Unavailable:
+        if mode != SENTINEL:
+            raise
+        return [], ["no sentinel answers"]  # the master did
+    away = f"{len(found.away)} of {len(found.masters)} masters of the cluster do not answer"
+    return [] if context.settings.redis_unsafe else found.problems, [away] if found.away else []
+
+
+async def _durability(app: web.Application, context: Context) -> Findings:
+    checked_at, found = app[_DURABILITY].get("last", (float("-inf"), Findings()))
     if time.monotonic() - checked_at > _CHECK_AGAIN_SECONDS:
-        problems = await durability_problems(context.store.url)
-        app[_DURABILITY]["last"] = (time.monotonic(), problems)
-    return problems
+        found = await inspect(context.store.address)
+        app[_DURABILITY]["last"] = (time.monotonic(), found)
+    return found
 
 
 async def metrics(request: web.Request) -> web.Response:

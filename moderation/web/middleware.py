@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from moderation.errors import BadRequest, ModerationError, NotFound, Unavailable
 from moderation.i18n import accepted, translate
 from moderation.log import get_logger
-from moderation.store.pipe import ReplyError
+from moderation.store.connection import ReplyError
 from moderation.web import pages, problem
 from moderation.web.answer import SAFE
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from moderation.store.embedded import binary
 from tests.service import free_port, until
@@ -23,13 +25,24 @@ class Valkey:
         self.port = free_port()
         chosen = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"} | settings
         options = [part for name, value in chosen.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen(
-            [str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self._command = [
+            str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), *options
+        ]  # fmt: skip
         self.url = f"redis://127.0.0.1:{self.port}"
-        self.client = redis.Redis(port=self.port, decode_responses=True)
+        self.client = redis.Redis(port=self.port, decode_responses=True, retry=Retry(NoBackoff(), 0))
+        self.start()
+
+    def start(self) -> None:
+        """At first, and again after a kill."""
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until("the server to answer", self._answers)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.wait(10)
 
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):
@@ -44,8 +57,7 @@ class Valkey:
 
     def close(self) -> None:
         self.client.close()
-        self._process.kill()
-        self._process.wait(10)
+        self.kill()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,22 @@ def test_every_key_that_a_script_makes_is_in_the_table() -> None:
     assert [kind for kind in sorted(made) if not re.search(rf"\| m:{{pNN}}:{kind}[: ]", keys.__doc__ or "")] == []
 
 
+def test_every_redis_command_is_among_the_documented_rights() -> None:
+    scripts = "\n".join(path.read_text() for path in (ROOT / "moderation/store/lua").rglob("*.lua"))
+    rooms = [
+        *(ROOT / "moderation/store").glob("*.py"),
+        *(ROOT / "workers").glob("*.py"),
+        ROOT / "moderation/web/desk.py",
+    ]
+    source = "\n".join(path.read_text() for path in rooms)
+    used = set(re.findall(r"redis\.call\('([A-Z]+)'", scripts))
+    used |= set(re.findall(r'(?:pipe\.call\(|[\s\[(]\()\s*"([A-Z]{2,})"', source))
+    used -= {"AUTH", "OOM", "READONLY"}  # needs no right; answers
+    rights = set(re.findall(r"\+([a-z]+)", (ROOT / "docs/redis.md").read_text().partition("ACL SETUSER")[2]))
+    assert len(used) > 40
+    assert sorted(command for command in used if command.lower() not in rights) == []
+
+
 def test_every_command_of_the_readme_exists() -> None:
     program = typer.main.get_command(app)
     used = set(

@@ -67,6 +67,43 @@ def test_no_part_of_a_password_is_in_a_message(tmp_path: Path, url: str) -> None
     assert "hunt" not in "".join(found)
 
 
+WRONG_REDIS = {
+    "http://x": "must start with", "redis://a,b": "several servers", "redis://h:99999": "host and port", "redis://u:hunt/er2@h": "percent-encode",
+    "redis://u:hunt#er2@h": "percent-encode", "redis://u:hunt?er2@h": "percent-encode", "redis://u:hunter2@h:hunter2": "percent-encode",
+    "redis://u:[hunter2@h": "percent-encode", "redis://h/one": "no number", "redis://h?ssl=no": "unknown", "unix://": "names no socket",
+    "redis+sentinel://a:1,b:2": "names no group", "redis+sentinel://a:1,:2/name": "host and port", "redis+sentinel://a/name?db=x": "no number",
+    "redis+cluster://a,b/2": "no databases", "rediss+cluster://a,b?db=2": "unknown", "redis+cluster://u:hunt@er2@a:x": "percent-encode",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("url", WRONG_REDIS)
+def test_a_wrong_redis_address_is_explained_without_its_password(tmp_path: Path, url: str) -> None:
+    (found,) = problems(tmp_path, REDIS_URL=url)
+    assert found.startswith("MODERATION_REDIS_URL: ")
+    assert WRONG_REDIS[url] in found
+    assert "hunt" not in found
+
+
+@pytest.mark.parametrize(
+    ("url", "mode", "nodes"),
+    [
+        ("redis://", "single", ["127.0.0.1:6379"]),
+        ("rediss://:p%2Fw@h/3", "single", ["h:6379"]),
+        ("unix:///run/r%20s.sock?db=3", "single", ["/run/r s.sock"]),
+        ("redis+sentinel://u:p@a,[::1]:7/name?db=3&sentinel_password=s", "sentinel", ["a:26379", "[::1]:7"]),
+        ("rediss+cluster://u:p@a:1,b", "cluster", ["a:1", "b:6379"]),
+    ],
+)
+def test_a_redis_address_is_read(tmp_path: Path, url: str, mode: str, nodes: list[str]) -> None:
+    found = read(tmp_path, REDIS_URL=url).redis_address()  # type: ignore[attr-defined]
+    assert (found.mode, [str(node) for node in found.nodes]) == (mode, nodes)
+    assert (found.tls is not None) == url.startswith("rediss")
+    assert found.database == (3 if "3" in url else 0)
+    assert (found.group, found.sentinel_password) == (("name", "s") if mode == "sentinel" else ("", ""))
+    assert found.password == {"single": "p/w" if "p%2F" in url else ""}.get(mode, "p")
+    assert "p/w" not in repr(found)
+
+
 def test_secrets_never_print(tmp_path: Path) -> None:
     settings = read(
         tmp_path, ADMIN_TOKEN="tok-secret", SECRET_KEY=KEY, SMTP_URL="smtp://u:pass-secret@m.example", REDIS_URL="redis://:redis-secret@r.example"
