@@ -641,11 +641,10 @@ def test_mails_are_for_admins(mailing: Service, method: str, path: str) -> None:
 
 
 def test_previews_need_a_sign_in_and_show_every_mail(mailing: Service) -> None:
-    assert mailing.get("/review/mails").status == 401
+    assert mailing.get("/review/mails").status == 303  # to the door
+    assert mailing.get("/review/mails/reply/en").status == 401
     for kind in ("published", "rejected", "confirm", "reply", "waiting", "endpoint", "undeliverable", "test"):
         for lang in ("ar", "en"):
-            page = mailing.get(f"/review/mails?kind={kind}&lang={lang}", ADMIN)
-            assert page.status == 200
             letter = mailing.get(f"/review/mails/{kind}/{lang}", ADMIN)
             assert f'lang="{lang}"' in letter.text
             assert "script" not in letter.headers["content-security-policy"]

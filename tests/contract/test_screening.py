@@ -705,13 +705,12 @@ def test_the_desk_publishes_only_what_was_shown(service: Service, tmp_path: Path
         == 303
     )
     assert [service.one(i)["status"] for i in ids] == ["approved", "pending"]
-    assert (
-        service.form(f"/review/comments/{ids[0]}", fields | {"decision": "spam"}, origin=service.base, **cookie).status
-        == 303
-    )
+    done = service.form(f"/review/comments/{ids[0]}", fields | {"decision": "spam"}, origin=service.base, **cookie)
+    assert done.status == 303
     assert [service.one(i)["status"] for i in ids] == ["spam", "spam"]
-    undone = fields | {"also": ids[1]}
-    assert service.form(f"/review/comments/{ids[0]}/undo", undone, origin=service.base, **cookie).status == 303
+    batch = re.search(r"batch=([\w-]+)", done.headers["location"])
+    assert batch is not None
+    assert service.form("/review/undo", fields | {"batch": batch[1]}, origin=service.base, **cookie).status == 303
     assert [service.one(i)["status"] for i in ids] == ["approved", "pending"]  # the whole row, as it was
     assert (
         service.form("/review/comments/zzzz", fields | {"decision": "spam"}, origin=service.base, **cookie).status

@@ -1,6 +1,5 @@
 """What every page of the desk stands in: who sits there, in which language, and the token that its forms carry."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,9 +116,14 @@ async def pressed(request: web.Request, role: Role = Role.MODERATOR) -> tuple[De
     return desk, fields
 
 
+class _Typed(dict[str, str]):
+    def __missing__(self, _: str) -> str:
+        return ""
+
+
 def typed(fields: Mapping[str, str] | None) -> Mapping[str, str]:
     """What was typed into a form that is shown again; what was not is empty."""
-    return defaultdict(str, fields or {})
+    return _Typed(fields or {})
 
 
 def see(path: str, more: Mapping[str, str] | None = None) -> web.Response:

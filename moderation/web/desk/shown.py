@@ -14,7 +14,11 @@ _HIDDEN = frozenset(
 )  # fmt: skip
 _TAG_CHARACTERS = range(0xE0000, 0xE0080)
 _NAMED_MAX = 500
-_ABBREVIATIONS = {"\u200b": "ZWSP", "\u200e": "LRM", "\u200f": "RLM", "\u061c": "ALM", "\ufeff": "BOM", "\u00ad": "SHY"}
+_ABBREVIATIONS = {
+    "\u200b": "ZWSP", "\u200e": "LRM", "\u200f": "RLM", "\u061c": "ALM", "\ufeff": "BOM", "\u00ad": "SHY", "\u2060": "WJ",
+    "\u202a": "LRE", "\u202b": "RLE", "\u202c": "PDF", "\u202d": "LRO", "\u202e": "RLO",
+    "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI", "\u2069": "PDI",
+}  # fmt: skip
 
 
 def _is_hidden(character: str) -> bool:

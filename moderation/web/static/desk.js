@@ -74,6 +74,12 @@
     searched = false;
     settle();
   });
+  document.addEventListener("htmx:before:response", (event) => {
+    const url = new URL(event.detail.ctx.response.raw.url); // signed out meanwhile: to the door, as a page of its own
+    if (url.pathname !== "/review/sign-in") return;
+    event.preventDefault();
+    location.assign(url);
+  });
   document.addEventListener("htmx:error", () => document.getElementById("trouble")?.removeAttribute("hidden"));
 
   document.addEventListener("submit", (event) => {
@@ -123,7 +129,7 @@
       line(one.id, said("decided", { who: one.by }));
     });
     on("comment.claimed", (one) => line(one.id, one.by === me() ? said("mine") : said("held", { who: one.by })));
-    on("comment.released", (one) => line(one.id, ""));
+    on("comment.released", (one) => card(one.id)?.classList.contains("decided") || line(one.id, ""));
     addEventListener("pagehide", () => live.close());
   };
   if (desk()?.dataset.live) listen();
