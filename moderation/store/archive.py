@@ -17,7 +17,7 @@ from moderation.privacy import mask_addresses
 from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
 from moderation.store.comments import REGULAR_AFTER, load_many, make_body, parse_value
-from moderation.store.connection import Store
+from moderation.store.connection import ReplyError, Store
 from moderation.store.ledger import Ledger, Row
 from moderation.store.report import Report
 from moderation.submission import EXTERNAL_MAX, clean, is_comment_id, tidy
@@ -229,10 +229,9 @@ class Import:
 
     async def _write(self, batch: list[tuple[Any, ...]]) -> None:
         """Sent again when Redis was away for a moment: the script knows what it did."""
-        load = ("SCRIPT", "LOAD", scripts.script("import").source)  # each time: the server may be a new one
         for pause in (*_PAUSES_SECONDS, None):
             try:
-                replies = await self._store.pipe.call_many([load, *batch])
+                replies = await self._send(batch)
             except Unavailable:
                 if pause is None:
                     raise
@@ -241,6 +240,17 @@ class Import:
             if "site" in replies:
                 raise NotFound("There is no such site.")
             return
+
+    async def _send(self, batch: list[tuple[Any, ...]]) -> list[Any]:
+        """All of it; a server that does not know the script is given it, by one of them that is then repeated."""
+        try:
+            return await self._store.pipe.call_many(batch)
+        except ReplyError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+        _evalsha, _sha, *rest = batch[0]
+        await self._store.pipe.call("EVAL", scripts.script("import").source, *rest)
+        return await self._store.pipe.call_many(batch)
 
 
 def _head(found: Archived, parent: str) -> dict[str, Any]:
