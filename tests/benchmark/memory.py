@@ -14,7 +14,7 @@ from pathlib import Path
 from moderation.model import Site, Submission
 from moderation.privacy import Privacy
 from moderation.store import comments, sites
-from moderation.store.connection import Store, client, open_store
+from moderation.store.connection import Store, open_store
 from moderation.store.embedded import EmbeddedServer
 
 _WORDS = [
@@ -57,27 +57,31 @@ async def measure(count: int) -> None:
         store = await open_store(server.url, Privacy([secrets.token_bytes(32)]), 16)
         site = Site(id="bench", name="bench", locale="ar")
         await sites.create(store, site)
-        redis = client(server.url, socket_timeout_seconds=10)
         try:
-            before = int((await redis.info("memory"))["used_memory"])
-            await _fill(store, site, count)
-            after = int((await redis.info("memory"))["used_memory"])
+            before = await _used(store)
+            await fill(store, site, count)
+            after = await _used(store)
             print(
                 f"{(after - before) / count:.0f} bytes per pending comment over {count:,} (400-byte text, 1 comment per author, 100 per thread)"
             )
         finally:
-            await redis.aclose()
             await store.close()
             await server.stop()
 
 
-async def _fill(store: Store, site: Site, count: int) -> None:
+async def _used(store: Store) -> int:
+    said = await store.pipe.call("INFO", "memory")
+    return int(said.partition("used_memory:")[2].split()[0])
+
+
+async def fill(store: Store, site: Site, count: int, version: str = "1") -> None:
+    """So many waiting comments."""
     for start in range(0, count, 500):
         batch = [
             Submission(f"ليلى {n}", f"reader{n}@example.org", "", text(), f"thread-{n // 100}", locale="ar")
             for n in range(start, min(start + 500, count))
         ]
-        await asyncio.gather(*[comments.submit(store, site, "1", said, address="") for said in batch])
+        await asyncio.gather(*[comments.submit(store, site, version, said, address="") for said in batch])
         print(f"\r{start + len(batch):,}/{count:,}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
 
