@@ -64,7 +64,7 @@ def test_every_command_of_the_readme_exists() -> None:
             r"^(?:\.venv/bin/)?moderation ([a-z-]+)(?: ([a-z-]+))?", (ROOT / "README.md").read_text(), re.MULTILINE
         )
     )
-    assert {name for name, _ in used} >= {"serve", "check", "site", "user", "import"}
+    assert {name for name, _ in used} >= {"serve", "check", "site", "import"}
     for name, below in used:
         found = program.commands[name]  # type: ignore[attr-defined]
         assert below in found.commands if hasattr(found, "commands") else True
