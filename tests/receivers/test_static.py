@@ -126,7 +126,10 @@ def texts(out: Path, thread: str) -> list[str]:
     index = json.loads((out / "index.json").read_text())
     if thread not in index:
         return []
-    found = json.loads((out / f"{index[thread]}.json").read_text())
+    try:
+        found = json.loads((out / f"{index[thread]}.json").read_text())
+    except FileNotFoundError:  # taken down since the index was read: it says so by now
+        return texts(out, thread)
     assert found["thread"] == thread
     assert found["count"] == len(found["comments"])
     return [comment["text"] for comment in found["comments"]]
