@@ -9,7 +9,7 @@ from aiohttp import web
 from moderation import public, submission
 from moderation.egress import url_to_block
 from moderation.errors import Conflict, FieldError, Invalid, NotFound
-from moderation.model import DELIVERY_STATES, Endpoint, Role
+from moderation.model import DELIVERY_STATES, Endpoint, Moderator, Role
 from moderation.privacy import new_secret, new_signing_key
 from moderation.store import endpoints, outbox, replays
 from moderation.store.connection import Store
@@ -208,14 +208,18 @@ async def page_of_lane(store: Store, site: str, lane: str, query: DeliveryQuery)
 
 async def _delivery(request: web.Request) -> tuple[Store, dict[str, Any]]:
     """The delivery in the path, for an admin of its site. Another's is not found."""
-    moderator = await need(request, Role.ADMIN)
-    store, delivery_id = request.app[CONTEXT].store, request.match_info["delivery"]
+    store, moderator = request.app[CONTEXT].store, await need(request, Role.ADMIN)
+    return store, await delivery_for(store, moderator, request.match_info["delivery"])
+
+
+async def delivery_for(store: Store, moderator: Moderator, delivery_id: str) -> dict[str, Any]:
+    """A delivery, for an admin of its site. Raises NotFound."""
     if not submission.is_comment_id(delivery_id):
         raise NotFound("There is no such delivery.")
     found = await outbox.delivery(store, delivery_id)
     if not moderator.may(Role.ADMIN, found["site"]):
         raise NotFound("There is no such delivery.")
-    return store, found
+    return found
 
 
 async def get_delivery(request: web.Request) -> web.Response:

@@ -254,12 +254,17 @@ async def undo(request: web.Request) -> web.Response:
 async def contact(request: web.Request) -> web.Response:
     """Read an address in full: a right of its own, and every reading is in the audit log before it is answered."""
     context, moderator, found = await load_for(request, Role.VIEWER)
+    return json({"id": found.id, "email": await reveal(context.store, moderator, found)})
+
+
+async def reveal(store: Store, moderator: Moderator, found: Comment) -> str:
+    """The address, once it is written down who reads it. Raises Forbidden, NotFound."""
     if not moderator.contact:
         raise Forbidden("Reading addresses is a right of its own (contact).")
     if "email" not in found.body:
         raise NotFound("No address was given with this comment.")
-    await review.record_reveal(context.store, found, moderator.name, public.iso(int(time.time() * 1000)))
-    return json({"id": found.id, "email": context.store.privacy.open(found.body["email"], found.id)})
+    await review.record_reveal(store, found, moderator.name, public.iso(int(time.time() * 1000)))
+    return store.privacy.open(found.body["email"], found.id)
 
 
 async def erase(request: web.Request) -> web.Response:

@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from moderation.errors import Conflict, Forbidden, NotFound
+from moderation import lifecycle
+from moderation.errors import Conflict, NotFound
 from moderation.model import Comment, Decision, Role, Status
 from moderation.store import comments, keys, review, sessions
 from moderation.submission import is_comment_id
@@ -28,26 +29,14 @@ _SAMPLES = 5
 async def _row(request: web.Request) -> tuple[Desk, dict[str, str], Comment]:
     """Who pressed a button of a row, its form, and its comment. Raises Forbidden, NotFound."""
     desk, fields = await frame.pressed(request)
-    if not is_comment_id(request.match_info["id"]):
-        raise NotFound("There is no such comment.")
-    found = await comments.load(desk.store, request.match_info["id"])
-    if not desk.moderator.may(Role.MODERATOR, found.site):
-        raise Forbidden()
-    return desk, fields, found
+    return desk, fields, await desk.comment(Role.MODERATOR)
 
 
 async def act(request: web.Request) -> web.Response:
     """A decision about a row."""
     desk, fields, found = await _row(request)
     sight = Sight.written(fields.get("here", ""))
-    given = {
-        key: value
-        for key, value in fields.items()
-        if key in {"decision", "version", "reason", "note", "force"} and value
-    }
-    if given.get("decision") != Decision.REJECT:
-        given.pop("reason", None)
-    asked = body.validate(DecisionIn, given | {"undo_seconds": UNDO_SECONDS})
+    asked = _decision(fields, UNDO_SECONDS, "version", "note", "force")
     try:
         decided = await carry_out(desk.context, desk.moderator, found, asked)
     except Conflict:
@@ -111,11 +100,12 @@ def _chosen(fields: dict[str, str]) -> list[str]:
     return [one for one in (ticked or fields.get("ids", "").split())[:_BULK_MAX] if is_comment_id(one)]
 
 
-def _decision(fields: dict[str, str]) -> DecisionIn:
-    given = {key: fields[key] for key in ("decision", "reason") if fields.get(key)}
+def _decision(fields: dict[str, str], undo_seconds: int, *more: str) -> DecisionIn:
+    """What a form asks for; a reason only with a rejection. Raises Invalid."""
+    given = {key: fields[key] for key in ("decision", "reason", *more) if fields.get(key)}
     if given.get("decision") != Decision.REJECT:
         given.pop("reason", None)
-    return body.validate(DecisionIn, given | {"undo_seconds": BULK_UNDO_SECONDS})
+    return body.validate(DecisionIn, given | {"undo_seconds": undo_seconds})
 
 
 def _all_of(sight: Sight, cursor: str, limit: int) -> CommentQuery:
@@ -125,7 +115,11 @@ def _all_of(sight: Sight, cursor: str, limit: int) -> CommentQuery:
 async def preview(request: web.Request) -> web.Response:
     """How many comments an action would be about, and some of them, before anything is done."""
     desk, fields = await frame.pressed(request)
-    sight, asked, everything = Sight.written(fields.get("here", "")), _decision(fields), bool(fields.get("all"))
+    sight, asked, everything = (
+        Sight.written(fields.get("here", "")),
+        _decision(fields, BULK_UNDO_SECONDS),
+        bool(fields.get("all")),
+    )
     if everything:
         found = await find(
             desk.store, await visible_sites(desk.store, desk.moderator, sight.query.site), _all_of(sight, "", PAGE)
@@ -147,7 +141,7 @@ async def preview(request: web.Request) -> web.Response:
 async def carry_out_many(request: web.Request) -> web.Response:
     """Do it: what was chosen, or everything they look at that was there when they looked, in steps of some seconds."""
     desk, fields = await frame.pressed(request)
-    sight, asked = Sight.written(fields.get("here", "")), _decision(fields)
+    sight, asked = Sight.written(fields.get("here", "")), _decision(fields, BULK_UNDO_SECONDS)
     ends, decided, skipped = time.monotonic() + _STEP_SECONDS, list[str](), 0
     if not fields.get("all"):
         for comment in may_see(desk, await comments.load_many(desk.store, _chosen(fields))):
@@ -188,18 +182,14 @@ async def _finish(
     desk: Desk, fields: dict[str, str], asked: DecisionIn, decided: list[str], skipped: int
 ) -> web.Response:
     batch = await sessions.keep_batch(desk.store, desk.moderator.name, decided, fields.get("batch", ""))
-    found = {"done": _DONE[asked.decision], "n": str(_so_far(fields, "n") + len(decided)), "batch": batch}
+    found = {
+        "done": lifecycle.plan(asked.decision).status.value,
+        "n": str(_so_far(fields, "n") + len(decided)),
+        "batch": batch,
+    }
     if skipped := skipped + _so_far(fields, "skipped"):
         found["late"] = str(skipped)
     return Sight.written(fields.get("here", "")).go(cursor="", **found)
-
-
-_DONE = {
-    Decision.APPROVE: Status.APPROVED.value,
-    Decision.REJECT: Status.REJECTED.value,
-    Decision.SPAM: Status.SPAM.value,
-    Decision.HOLD: Status.PENDING.value,
-}
 
 
 async def _go_on(desk: Desk, fields: dict[str, str], decided: list[str], skipped: int, cursor: str) -> web.Response:

@@ -1,5 +1,6 @@
 """Who did what on a site, and the whole of it as a file."""
 
+import re
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from moderation.store import review
 from moderation.web.desk import frame, table
 
 _PAGE = 100
+_ENTRY = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
 _COLUMNS = ("at", "by", "action", "comment", "detail")
 _AT_ONCE = 500
 
@@ -19,8 +21,7 @@ async def page(request: web.Request) -> web.Response:
     desk = await frame.sit(request)
     site = await desk.site()
     before = request.query.get("before", "")
-    is_entry = before.replace("-", "", 1).isdigit() and before.isascii()
-    found = await review.audit(desk.store, site.id, _PAGE + 1, before if is_entry else "")
+    found = await review.audit(desk.store, site.id, _PAGE + 1, before if _ENTRY.fullmatch(before) else "")
     return desk.page(
         "audit.html", site=site, entries=found[:_PAGE], more=found[_PAGE - 1]["id"] if len(found) > _PAGE else ""
     )

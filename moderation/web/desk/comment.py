@@ -1,16 +1,15 @@
 """One comment with everything about it: context, why it is here, what happened to it, what was sent of it."""
 
-import time
 from typing import Any
 
 from aiohttp import web
 
 from moderation import public
-from moderation.errors import Conflict, Forbidden, NotFound
+from moderation.errors import Conflict
 from moderation.model import Comment, Role, Site
 from moderation.policy import Block
 from moderation.store import comments, erasure, outbox, review, sites
-from moderation.submission import is_comment_id
+from moderation.web import delivery_api, review_api
 from moderation.web.desk import cards, frame
 from moderation.web.desk.frame import Desk
 from moderation.web.desk.queue import Sight
@@ -18,21 +17,10 @@ from moderation.web.desk.queue import Sight
 _OTHERS = 5
 
 
-async def _seen(desk: Desk, role: Role = Role.VIEWER) -> Comment:
-    """The comment in the path, for somebody who may see it. Raises NotFound."""
-    comment_id = desk.request.match_info["id"]
-    if not is_comment_id(comment_id):
-        raise NotFound("There is no such comment.")
-    found = await comments.load(desk.store, comment_id)
-    if not desk.moderator.may(role, found.site):
-        raise NotFound("There is no such comment.")
-    return found
-
-
 async def page(request: web.Request) -> web.Response:
     """Look at it."""
     desk = await frame.sit(request)
-    return await _page(desk, await _seen(desk))
+    return await _page(desk, await desk.comment(Role.VIEWER))
 
 
 async def _page(desk: Desk, found: Comment, address: str = "") -> web.Response:
@@ -53,26 +41,21 @@ async def _page(desk: Desk, found: Comment, address: str = "") -> web.Response:
 async def reveal(request: web.Request) -> web.Response:
     """The address in full: a right of its own, and the reading is in the audit log before it is shown."""
     desk, _ = await frame.pressed(request, Role.VIEWER)
-    found = await _seen(desk)
-    if not desk.moderator.contact:
-        raise Forbidden("Reading addresses is a right of its own (contact).")
-    if "email" not in found.body:
-        raise NotFound("No address was given with this comment.")
-    await review.record_reveal(desk.store, found, desk.moderator.name, public.iso(int(time.time() * 1000)))
-    return await _page(desk, found, desk.store.privacy.open(found.body["email"], found.id))
+    found = await desk.comment(Role.VIEWER)
+    return await _page(desk, found, await review_api.reveal(desk.store, desk.moderator, found))
 
 
 async def erase(request: web.Request) -> web.Response:
     """Take it away for good."""
     desk, fields = await frame.pressed(request, Role.ADMIN)
-    await erasure.erase(desk.store, await _seen(desk, Role.ADMIN), desk.moderator.name)
+    await erasure.erase(desk.store, await desk.comment(Role.ADMIN), desk.moderator.name)
     return Sight.written(fields.get("here", "")).go(done="erased")
 
 
 async def block(request: web.Request) -> web.Response:
     """Whatever its author sends from now on is spam, for this site's screening."""
     desk, fields = await frame.pressed(request, Role.ADMIN)
-    found = await _seen(desk, Role.ADMIN)
+    found = await desk.comment(Role.ADMIN)
     site, _ = await sites.load(desk.store, found.site)
     await sites.save(desk.store, _blocking(site, found.body["who"]))
     await review.note(desk.store, site.id, desk.moderator.name, "author.blocked", found.id, found.body["who"])
@@ -96,12 +79,7 @@ def _blocking(site: Site, author: str) -> Site:
 async def retry(request: web.Request) -> web.Response:
     """Make one of its deliveries again, now."""
     desk, fields = await frame.pressed(request, Role.ADMIN)
-    delivery_id = request.match_info["delivery"]
-    if not is_comment_id(delivery_id):
-        raise NotFound("There is no such delivery.")
-    found = await outbox.delivery(desk.store, delivery_id)
-    if not desk.moderator.may(Role.ADMIN, found["site"]):
-        raise NotFound("There is no such delivery.")
-    await outbox.retry(desk.store, delivery_id)
+    found = await delivery_api.delivery_for(desk.store, desk.moderator, request.match_info["delivery"])
+    await outbox.retry(desk.store, found["id"])
     back = fields.get("back", "")
-    return frame.see(back if back.startswith("/review") else "/review", {"done": "retried"})
+    return frame.see(back if back.startswith("/review/") and back.isprintable() else "/review", {"done": "retried"})

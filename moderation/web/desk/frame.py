@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from moderation.errors import Forbidden, Invalid, ModerationError, NotFound
-from moderation.model import Moderator, Role, Site
-from moderation.store import sessions, sites
+from moderation.model import Comment, Moderator, Role, Site
+from moderation.store import comments, sessions, sites
 from moderation.store.connection import Store
 from moderation.store.sessions import Seat
+from moderation.submission import is_comment_id
 from moderation.web import body, pages, problem
 from moderation.web.auth import SESSION_COOKIE, same_origin
 from moderation.web.context import CONTEXT, Context
@@ -55,6 +56,16 @@ class Desk:
     @property
     def manages_all(self) -> bool:
         return self.moderator.role.covers(Role.ADMIN) and self.moderator.sites is None
+
+    async def comment(self, role: Role) -> Comment:
+        """The comment in the path, for somebody with this role on its site. Raises NotFound."""
+        comment_id = self.request.match_info["id"]
+        if not is_comment_id(comment_id):
+            raise NotFound("There is no such comment.")
+        found = await comments.load(self.store, comment_id)
+        if not self.moderator.may(role, found.site):
+            raise NotFound("There is no such comment.")
+        return found
 
     async def site(self) -> Site:
         """The site in the path, for its admin. Raises Forbidden, NotFound."""

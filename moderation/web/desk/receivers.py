@@ -72,11 +72,12 @@ async def _page(
         query = body.validate(DeliveryQuery, asked)
     except Invalid:
         query = DeliveryQuery()
-    job = desk.request.query.get("job", "")
+    job_id = desk.request.query.get("job", "")
+    job = await replays.load(desk.store, job_id) if is_comment_id(job_id) else None
     return desk.page(
         "endpoint.html", status=status, site=site, e=await delivery_api.with_health(desk.store, endpoint, keys), events=SUBSCRIBABLE,
         log=await delivery_api.page_of_lane(desk.store, site.id, endpoints.lane(endpoint.id), query), states=STATES, state=query.state or "",
-        errors=errors or {}, once=once, job=await replays.load(desk.store, job) if is_comment_id(job) else None,
+        errors=errors or {}, once=once, job=job if job and job["site"] == site.id else None,
     )  # fmt: skip
 
 
