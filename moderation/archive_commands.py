@@ -112,7 +112,7 @@ def export_(
     async def work() -> None:
         async with service.store_of(settings) as store:
             site, _ = await sites.load(store, site_id)
-            with _target(file) as out:
+            with target(file) as out:
                 if with_addresses:
                     await archive.record(store, site.id, "export.addresses", format)
                 await _export(store, site, format, with_addresses, out)
@@ -151,7 +151,7 @@ async def _items(store: Store, site: Site, with_addresses: bool) -> AsyncIterato
 
 
 @contextlib.contextmanager
-def _target(name: str) -> Iterator[BinaryIO]:
+def target(name: str) -> Iterator[BinaryIO]:
     """A file has its name only once it is whole; nobody else may read it."""
     if name == "-":
         try:

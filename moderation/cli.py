@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from moderation import archive_commands, checkup, letters, log, service
+from moderation import archive_commands, checkup, letters, log, privacy_commands, service
 from moderation import demo as demo_room
 from moderation import listen as listener
 from moderation.errors import ConfigurationError, Conflict, ModerationError, NotFound, Unreadable
@@ -20,7 +20,7 @@ from moderation.model import Moderator, Role, Site
 from moderation.policy import Policy
 from moderation.screening.rulebook import problems
 from moderation.settings import Settings, load
-from moderation.store import erasure, people, sites, trial
+from moderation.store import people, sites, trial
 from moderation.store.connection import ReplyError, Store
 from moderation.submission import is_address
 
@@ -37,6 +37,7 @@ app.add_typer(token_app, name="token", help="Bearer tokens for the API.")
 app.add_typer(mail_app, name="mail", help="Templates of mails.")
 app.add_typer(rules_app, name="rules", help="Screening.")
 archive_commands.mount(app)
+privacy_commands.mount(app)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (MODERATION_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (MODERATION_PORT).")]
@@ -231,29 +232,6 @@ def token_add(
         async with service.store_of(settings) as store:
             _, token = await people.add_token(store, who, datetime.now(UTC).isoformat(timespec="seconds"))
         print(token)
-
-    _run(work())
-
-
-@app.command()
-def erase(
-    address: Annotated[str, typer.Argument(help="E-mail address whose comments are deleted for good, on every site.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    data: Data = None,
-) -> None:
-    """Delete every comment that was given with an address. Sites that subscribed to comment.erased are told."""
-    settings = _settings(data_dir=data)
-    if not is_address(address):
-        raise ConfigurationError(["this is no e-mail address"])
-    if not yes:
-        typer.confirm("Delete them for good?", abort=True)
-
-    async def work() -> None:
-        async with service.store_of(settings) as store:
-            erased = await erasure.erase_address(store, address, "shell")
-        for site, count in sorted(erased.items()):
-            print(f"{site}: {count} erased")
-        print(f"{erased.total()} erased in all")
 
     _run(work())
 

@@ -10,6 +10,7 @@ from moderation.privacy import Privacy
 
 MODERATION_SECONDS = 3 * 86_400
 NO_THREAD = "-"
+PERSON_SECONDS = 86_400
 
 
 class Moderation(NamedTuple):
@@ -61,3 +62,14 @@ def confirm(privacy: Privacy, base: str, comment_id: str) -> str:
 def confirm_is_ours(privacy: Privacy, comment_id: str, signature: str) -> bool:
     """Whether we made this link."""
     return privacy.link_is_ours("confirm", comment_id, signature)
+
+
+def person(privacy: Privacy, base: str, comment_id: str, now: float) -> str:
+    """For a day from `now` (Unix seconds): what is kept of the address that this comment came with."""
+    subject = f"{comment_id}/{int(now) + PERSON_SECONDS}"
+    return f"{base}/personal-data/{subject}/{privacy.sign_link('person', subject)}"
+
+
+def person_is_ours(privacy: Privacy, comment_id: str, expires: str, signature: str, now: float) -> bool:
+    """Whether we made this link and its day is not over."""
+    return privacy.link_is_ours("person", f"{comment_id}/{expires}", signature) and int(expires) >= now

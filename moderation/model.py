@@ -111,6 +111,18 @@ Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origi
 Locale = Annotated[str, AfterValidator(_locale)]
 
 
+Days = Annotated[int | None, Field(ge=1, le=36_500)]
+
+
+class Retention(Noun):
+    """For how many days a site keeps comments of each status, counted from when they came. None: until somebody deletes them."""
+
+    pending: Days = None
+    approved: Days = None
+    rejected: Days = None
+    spam: Days = None
+
+
 class Site(Noun):
     """One website."""
 
@@ -122,6 +134,7 @@ class Site(Noun):
     notify: tuple[str, ...] = Field((), max_length=20)
     notify_mode: Literal["each", "digest", "off"] = "digest"
     mail_rejections: bool = False  # tell authors of a rejection, with its reason
+    retention: Retention = Retention()
     policy: Policy = Policy()
     checkers: tuple[
         Literal["akismet", "external"], ...

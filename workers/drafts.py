@@ -1,18 +1,19 @@
 """Delivery → to whom, and what it says; or why nothing is sent after all. Everything is looked at again at the moment of sending."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moderation import links, markup, public
 from moderation.errors import NotFound
-from moderation.model import Comment, Decision, Site, Status
+from moderation.model import Comment, Decision, Site, Status, created_ms
 from moderation.privacy import Sealed
 from moderation.store import comments, keys, mailboxes, sites
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
 from workers import tell
 
+HOUR = 3600
 ACTS = (Decision.APPROVE, Decision.REJECT, Decision.SPAM)
 
 
@@ -38,6 +39,7 @@ class Draft:
     locale: str
     thread_key: str = ""  # of the thread it is about
     to_reader: bool = True  # not to a moderator or admin
+    asked_for: bool = False  # just now, by somebody who gave this address: goes although they wanted no more mails
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -57,6 +59,10 @@ class Drafts:
         role, _, recipient = job.target.partition(":")
         if role == "author":
             return await self._to_author(job, site)
+        if role == "confirm":
+            return await self._to_confirm(job, site)
+        if role == "person":
+            return self._to_person(job, site)
         if role == "reply":
             return await self._about_reply(job, site)
         if role == "moderator":
@@ -86,6 +92,26 @@ class Drafts:
             raise NotSent("cancelled", "the site sends no mails about rejections")
         values["reason"] = job.event.get("reason")
         return _reader_draft("rejected", address, recipient, site, comment, values)
+
+    async def _to_confirm(self, job: Job, site: Site) -> Draft:
+        comment, address = self._address_of(job.comment)
+        recipient = self._store.privacy.address_id(address)
+        confirm = await self._confirm_link(site, comment, recipient)
+        if not confirm:
+            raise NotSent("cancelled", "the wish to be told of replies was confirmed already")
+        if not await mailboxes.may_ask(self._store, site.id, recipient, job.delivery_id):
+            raise NotSent("unconfirmed", "they were asked to confirm within the last thirty days", "held")
+        values = self._for_reader(site, comment, recipient) | {"confirm": confirm, "author": "", "link": ""}
+        return _reader_draft("confirm", address, recipient, site, comment, values)
+
+    def _to_person(self, job: Job, site: Site) -> Draft:
+        comment, address = self._address_of(job.comment)
+        recipient = self._store.privacy.address_id(address)
+        values = self._for_reader(site, comment, recipient) | {
+            "link": links.person(self._store.privacy, self._base, comment.id, created_ms(job.delivery_id) / 1000 + HOUR)
+        }
+        draft = _reader_draft("personal", address, recipient, site, comment, values)
+        return replace(draft, asked_for=True)
 
     async def _confirm_link(self, site: Site, comment: Comment, recipient: str) -> str:
         if not comment.body.get("notify") or await mailboxes.is_confirmed(self._store, site.id, recipient):

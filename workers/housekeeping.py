@@ -1,13 +1,15 @@
-"""Once an hour one worker forgets what is no longer kept: index entries of deliveries and events that have expired."""
+"""Once an hour one worker forgets what is no longer kept: index entries of deliveries and events that have expired, comments that are older
+than their site keeps them, and what was erased but still stands in Redis's files.
+"""
 
 import asyncio
 import contextlib
 import time
 
-from moderation.errors import ModerationError
+from moderation.errors import ModerationError, NotFound
 from moderation.log import get_logger
-from moderation.model import DELIVERY_STATES
-from moderation.store import endpoints, keys, outbox, sites
+from moderation.model import DELIVERY_STATES, Status
+from moderation.store import endpoints, erasure, keys, outbox, sites
 from moderation.store.connection import Store
 
 log = get_logger(__name__)
@@ -29,8 +31,24 @@ async def once(store: Store, at: float) -> None:
     """One round over all sites; `at` is the time it is, in seconds."""
     before = keys.lowest_id(round((at - _KEEP_SECONDS) * 1000))
     names = await sites.names(store)
+    purged = 0
     for site in names:
+        purged += await _purge(store, site, at)
         lanes = [endpoints.lane(e.id) for e in await endpoints.of_site(store, site)]
         for lane in [*lanes, f"mail:{site}", f"tell:{site}", f"check:{site}", f"replay:{site}"]:
             await outbox.trim(store, site, lane, DELIVERY_STATES, before)
-    log.info("housekeeping done", sites=len(names))
+    await erasure.keep_promises(store, round(at * 1000))
+    log.info("housekeeping done", sites=len(names), purged=purged)
+
+
+async def _purge(store: Store, name: str, at: float) -> int:
+    """Comments that their site keeps no longer; how many."""
+    try:
+        site, _ = await sites.load(store, name)
+    except NotFound:  # deleted meanwhile
+        return 0
+    purged = 0
+    for status in Status:
+        if (days := getattr(site.retention, status)) is not None:
+            purged += await erasure.purge(store, name, status, round((at - days * 86_400) * 1000), "retention")
+    return purged

@@ -23,7 +23,7 @@ from workers.retry import Outcome
 
 log = get_logger(__name__)
 # Mails to one address on one day. A moderator's digests, five minutes apart, stay below theirs.
-READER_MAILS_A_DAY, MODERATOR_MAILS_A_DAY = 20, 300
+READER_MAILS_A_DAY, MODERATOR_MAILS_A_DAY, ASKED_MAILS_A_DAY = 20, 300, 3
 FAULTS_END_AFTER_SECONDS = 7 * 86_400  # a wrong password is mended by then, or the mail is dead and can be sent by hand
 
 
@@ -62,14 +62,16 @@ class MailSender:
     async def _may_go(self, job: Job, draft: Draft) -> None:
         """Raises NotSent. Asked at the moment of sending, so that it holds for what was queued before, too."""
         found = await mailboxes.suppression(self._store, draft.recipient, job.site, draft.thread_key)
-        if found:
+        if found and not (draft.asked_for and found.reason == "unsubscribed"):
             raise NotSent("suppressed", f"{found.reason} ({found.scope.partition(':')[0]})", "held")
         if job.target.startswith("admin:"):
             return
-        cap = READER_MAILS_A_DAY if draft.to_reader else MODERATOR_MAILS_A_DAY
-        whose = (
-            draft.recipient if draft.to_reader else f"{draft.recipient}:{job.site}"
-        )  # a moderator may have several sites
+        if draft.asked_for:
+            whose, cap = f"{draft.recipient}:asked", ASKED_MAILS_A_DAY
+        elif draft.to_reader:
+            whose, cap = draft.recipient, READER_MAILS_A_DAY
+        else:  # a moderator may have several sites
+            whose, cap = f"{draft.recipient}:{job.site}", MODERATOR_MAILS_A_DAY
         day = datetime.now(UTC).date().isoformat()
         if not await mailboxes.within_daily_cap(self._store, whose, job.delivery_id, day, cap):
             raise NotSent("capped", f"{cap} mails went to this address today", "held")

@@ -24,7 +24,7 @@ from moderation.i18n import install, language_of
 from moderation.model import REASONS
 
 _FOLDER = Path(__file__).parent
-KINDS = ("published", "rejected", "confirm", "reply", "waiting", "endpoint", "undeliverable", "test")
+KINDS = ("published", "rejected", "confirm", "reply", "personal", "waiting", "endpoint", "undeliverable", "test")
 QUOTE_MAX, NAME_MAX, SUBJECT_MAX = 600, 60, 150
 # What mail programs make links of by themselves: web addresses, and words with dots that look like a host.
 _LINKED = re.compile(
@@ -132,6 +132,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "published": _PERSON | {"text": _TEXT, "direction": "rtl", "confirm": "https://comments.example/n/…"},
     "rejected": _PERSON | {"text": _TEXT, "direction": "rtl", "reason": "off_topic"},
     "confirm": _PERSON | {"author": "Maya", "confirm": "https://comments.example/n/…"},
+    "personal": _PERSON | {"link": "https://comments.example/personal-data/…"},
     "reply": _PERSON | {"text": _TEXT, "direction": "rtl", "author": "Maya", "yours": "هل يمكن للطلاب الاستعارة مجاناً؟", "yours_direction": "rtl"},
     "waiting": {"site": "صحيفة الحيّ", "items": [_WAITING, _WAITING | {"author": "Maya", "text": "Lovely news!", "direction": "ltr"}], "total": 12, "desk": "https://comments.example/review", "unsubscribe": "https://comments.example/u/…"},
     "endpoint": _ABOUT | {"disabled": True, "reason": "failing"},

@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
 )
 _NOTHING_FOUND = [HELD]
 USUAL = Verdict("hold", (HELD,), HELD.rule)
+OF_THE_FORM = frozenset({form.trap_field, form.fill_time})  # they look at how it was sent, not at what it says
 OVERRULED = frozenset({"blocks", "word_lists", "disposable"})  # by the allow-list
 
 
@@ -88,4 +89,4 @@ def screen(said: Submission, facts: Facts, book: Rulebook, rules: tuple[Rule, ..
     return Verdict(decides.verdict, tuple(reasons), decides.rule, tuple(micros), facts.risk)
 
 
-__all__ = ["HELD", "RULES", "USUAL", "Facts", "Reason", "Rule", "Verdict", "active", "screen"]
+__all__ = ["HELD", "OF_THE_FORM", "RULES", "USUAL", "Facts", "Reason", "Rule", "Verdict", "active", "screen"]

@@ -131,7 +131,7 @@ async def submit(
         waits = status is Status.PENDING
         arguments += (
             who,
-            _asked(site) if waits else _told(said) if status is Status.APPROVED else "",
+            asked_checkers(site) if waits else _told(said) if status is Status.APPROVED else "",
             f"{tag}nd:{site.id}:{said_today()}" if bands else "",
             " ".join(bands),
             privacy.seal(client, comment_id) if client and site.checkers and waits else "",
@@ -166,7 +166,7 @@ def _told(said: Submission) -> str:
     return "author reply" if said.email and said.notify_replies else "reply"
 
 
-def _asked(site: Site) -> str:
+def asked_checkers(site: Site) -> str:
     """The outside checkers of a comment that waits."""
     return " ".join(f"check:{name}" for name in site.checkers)
 

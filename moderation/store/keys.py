@@ -21,6 +21,9 @@
 | m:{g}:mails:<recipient>:<day>     | set    | delivery ids of a day's mails                           | 2 days    | mailboxes             |
 | m:{g}:report:<hash>               | string | a relay's report that was heard                         | 1 day     | mailboxes             |
 | m:{g}:housekeeping                | string | a worker has had its turn                               | 1 h       | housekeeping          |
+| m:{g}:erasing                     | hash   | receipt → address and asker of an erasure under way, sealed | until done | erasure            |
+| m:{g}:rewritten                   | string | erasures when the files were last rewritten             | for ever  | erasure               |
+| m:{pNN}:erased                    | string | counter: comments erased                                | for ever  | erase                 |
 | m:{pNN}:sites                     | set    | slugs                                                   | for ever  | sites                 |
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
 | m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secrets and headers sealed          | for ever  | endpoints             |

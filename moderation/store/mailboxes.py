@@ -150,6 +150,19 @@ async def may_ask(store: Store, site: str, recipient: str, delivery_id: str) -> 
     return bool(asked == delivery_id)
 
 
+async def forget(store: Store, site: str, recipient: str) -> None:
+    """That they confirmed, and that they were asked to."""
+    tag = store.tag_of_site(site)
+    await store.pipe.call_many([("SREM", f"{tag}cf:{site}", recipient), ("DEL", f"{tag}asked:{site}:{recipient}")])
+
+
+async def forget_masks(store: Store, recipient: str) -> None:
+    """Nothing is sent to them all the same: the keyed hash stays, what may be read of the address goes."""
+    for found in await of_recipient(store, recipient):
+        record = {"reason": found.reason, "at": found.at, "masked": "", "detail": ""}
+        await store.pipe.call("HSET", _key(recipient), found.scope, to_json(record))
+
+
 async def close_digest(store: Store, site: str, event_id: str, every_seconds: int, named: int) -> dict[str, Any] | None:
     """Put what waits to be told into its event, which keeps it from then on. None when the event is gone."""
     tag = store.tag_of_site(site)

@@ -16,7 +16,7 @@ from moderation.screening.rulebook import problems
 from moderation.store import erasure, people, review, sites
 from moderation.store.connection import Store
 from moderation.submission import MESSAGES, is_address
-from moderation.web import body
+from moderation.web import body, personal
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT
@@ -198,5 +198,16 @@ async def erase(request: web.Request) -> web.Response:
     asked = await body.json_body(request, EraseIn)
     if not is_address(asked.email):
         raise Invalid([FieldError("email", "invalid", MESSAGES["invalid"])])
-    erased = await erasure.erase_address(request.app[CONTEXT].store, asked.email, moderator.name)
-    return json({"erased": erased.total(), "sites": dict(erased), "at": now()})
+    receipt = await erasure.erase_address(request.app[CONTEXT].store, asked.email, moderator.name)
+    return json(
+        {"receipt": receipt.id, "erased": receipt.sites.total(), "sites": dict(receipt.sites), "at": receipt.at}
+    )
+
+
+async def personal_data(request: web.Request) -> web.StreamResponse:
+    """What is kept of an address on all sites, as its owner would get it. Goes into the audit log of each site that has something."""
+    moderator = await super_admin(request)
+    asked = await body.json_body(request, EraseIn)
+    if not is_address(asked.email):
+        raise Invalid([FieldError("email", "invalid", MESSAGES["invalid"])])
+    return await personal.send(request, asked.email, moderator.name)

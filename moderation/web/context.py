@@ -1,7 +1,10 @@
 """What every handler works with, by typed keys."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment
@@ -49,6 +52,7 @@ class Context:
     proxies: Proxies = field(init=False)
     base_url: str = field(init=False)
     own_origin: str = field(init=False)  # of our own pages: the error page posts again
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     site_cache: dict[str, tuple[Site, str]] = field(default_factory=dict)
     rule_cache: dict[str, tuple[str, Rulebook, tuple[Rule, ...]]] = field(default_factory=dict)
 
@@ -56,6 +60,16 @@ class Context:
         self.proxies = Proxies(self.settings.trusted_proxies)
         self.base_url = self.settings.base_url
         self.own_origin = origin_of(self.base_url)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it after the answer; at the end of the process it is waited for."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait for what was left for later."""
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def site(self, site_id: str, *, fresh: bool = False) -> tuple[Site, str]:
         """The site and its version; a copy is safe where a script checks the version. Raises NotFound."""

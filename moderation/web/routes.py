@@ -15,6 +15,8 @@ from moderation.web import (
     mail_api,
     mail_links,
     openapi,
+    own_comment,
+    personal,
     read,
     review_api,
     screening_api,
@@ -23,6 +25,7 @@ from moderation.web import (
     submit,
 )
 from moderation.web import schemas as s
+from moderation.web.context import CONTEXT
 from moderation.web.desk import (
     account,
     acts,
@@ -39,6 +42,7 @@ from moderation.web.desk import (
     statistics,
 )
 from moderation.web.desk import people as desk_people
+from moderation.web.desk import personal as desk_personal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,6 +65,7 @@ class Route:
 V, M, A = Role.VIEWER, Role.MODERATOR, Role.ADMIN
 _SITE, _API = "/api/v1/sites/{site}", "/api/v1"
 _LINK = "/m/{id}/{decision}/{recipient}/{version}/{expires}/{signature}"
+_PERSON = "/personal-data/{id}/{expires}/{signature}"
 _DESK_SITE = "/review/sites/{site}"
 _ENDPOINT = _SITE + "/endpoints/{endpoint}"
 
@@ -84,9 +89,10 @@ ROUTES: tuple[Route, ...] = (
         form=True,
     ),
     Route("OPTIONS", "/sites/{site}/wp-comments-post.php", submit.preflight, documented=False),
-    Route("GET", "/c/{id}/{token}", submit.status, answers={200: None}),
-    Route("POST", "/c/{id}/{token}", submit.withdraw, documented=False),
-    Route("DELETE", "/c/{id}/{token}", submit.withdraw, answers={204: None}),
+    Route("GET", "/c/{id}/{token}", own_comment.page, answers={200: s.OwnComment}),
+    Route("POST", "/c/{id}/{token}", own_comment.act, documented=False),
+    Route("PATCH", "/c/{id}/{token}", own_comment.correct, body=s.CorrectionIn, answers={200: s.OwnComment}),
+    Route("DELETE", "/c/{id}/{token}", own_comment.withdraw, answers={204: None}),
     Route(
         "GET",
         _SITE + "/threads/{thread}/comments",
@@ -138,6 +144,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", _API + "/jobs/{job}", delivery_api.get_job, A, answers={200: s.JobOut}),
     Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
     Route("POST", _API + "/erase", admin_api.erase, A, s.EraseIn, answers={200: s.EraseOut}),
+    Route("POST", _API + "/personal-data", admin_api.personal_data, A, s.EraseIn, answers={200: s.PersonalData}),
     Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
     Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
     # screening
@@ -178,6 +185,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/u/{recipient}/{site}/{thread}/{signature}", mail_links.unsubscribe, documented=False),
     Route("GET", "/n/{id}/{signature}", mail_links.confirm_page, documented=False),
     Route("POST", "/n/{id}/{signature}", mail_links.confirm, documented=False),
+    # what is kept of a person
+    Route("GET", "/personal-data", personal.form, documented=False),
+    Route("POST", "/personal-data", personal.ask, documented=False),
+    Route("GET", _PERSON, personal.page, documented=False),
+    Route("GET", _PERSON + "/data.json", personal.download, documented=False),
+    Route("POST", _PERSON + "/erase", personal.erase, documented=False),
     # the desk
     Route("GET", "/review", queue.queue, documented=False),
     Route("POST", "/review/filters", queue.save_filter, documented=False),
@@ -232,6 +245,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", _DESK_SITE + "/mails", mailroom.log, documented=False),
     Route("GET", _DESK_SITE + "/audit", audit.page, documented=False),
     Route("GET", _DESK_SITE + "/audit.{kind}", audit.download, documented=False),
+    Route("GET", "/review/personal-data", desk_personal.page, documented=False),
+    Route("POST", "/review/personal-data", desk_personal.act, documented=False),
     Route("GET", "/review/suppressions", mailroom.suppressions, documented=False),
     Route("POST", "/review/suppressions", mailroom.suppress, documented=False),
     Route("POST", "/review/suppressions/{recipient}/lift", mailroom.lift, documented=False),
@@ -252,6 +267,11 @@ ROUTES: tuple[Route, ...] = (
 
 def install(app: web.Application) -> None:
     """Add them all."""
+
+    async def finish(app: web.Application) -> None:
+        await app[CONTEXT].finish()
+
+    app.on_cleanup.append(finish)
     app[openapi.DESCRIPTION] = openapi.describe(ROUTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)

@@ -214,9 +214,52 @@ class EraseIn(Input):
 
 
 class EraseOut(Output):
+    receipt: str
     erased: int
     sites: dict[str, int]
     at: str
+
+
+class CorrectionIn(Input):
+    comment: str
+    author: str | None = None
+
+
+class OwnComment(Output):
+    """A comment as its author is told of it; spam looks as if it waited."""
+
+    id: str
+    status: str
+    thread: str
+    created_at: str
+    reason: str | None
+
+
+class PersonalComment(Output):
+    id: str
+    site: str
+    thread: str
+    thread_url: str | None
+    thread_title: str | None
+    parent: str | None
+    name: str
+    email: str | None
+    url: str | None
+    text: str
+    locale: str
+    status: str
+    reason: str | None
+    created_at: str
+    decided_at: str | None
+    notify_replies: bool
+    mails: list[dict[str, str]]
+
+
+class PersonalData(Output):
+    """What is kept of an address. `email` is masked: whoever asks knows it."""
+
+    comments: list[PersonalComment]
+    mail: dict[str, Any]
 
 
 class BounceIn(BaseModel):

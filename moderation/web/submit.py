@@ -10,16 +10,16 @@ from aiohttp import hdrs, web
 from pydantic_core import to_json
 
 from moderation import stamps, submission
-from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, NotFound, UnsupportedType
+from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, UnsupportedType
 from moderation.i18n import translate
-from moderation.model import Comment, Site, Status, Submission, created_ms
+from moderation.model import Site, Status, Submission, created_ms
 from moderation.privacy import mask_addresses
 from moderation.public import iso
 from moderation.screening import USUAL, Facts, Verdict, screen
 from moderation.screening.mode import is_closed
 from moderation.screening.outcome import until_checked
 from moderation.screening.similar import bands
-from moderation.store import comments, erasure, past
+from moderation.store import comments, past
 from moderation.store.comments import Accepted, StaleSite
 from moderation.submission import is_on_site, origin_of
 from moderation.web import body, pages, problem
@@ -172,7 +172,7 @@ async def _read(
     facts = _known(request, context, site, said, fields, address)
     if book.closes:
         _refuse_closed(site, said, facts)
-    shown, names = _as_shown(said), tuple[str, ...]()
+    shown, names = as_shown(said), tuple[str, ...]()
     if book.asks_past:
         names = bands(shown.text) if site.policy.near_duplicates else ()
         facts = await past.learn_of(context.store, site, shown, names, facts)
@@ -183,7 +183,7 @@ async def _read(
     return _Read(said, facts.author, verdict, names)
 
 
-def _as_shown(said: Submission) -> Submission:
+def as_shown(said: Submission) -> Submission:
     """With typed addresses masked: rules say what they found, and nothing they say may hold one."""
     name, text = mask_addresses(said.name), mask_addresses(said.text)
     return said if name is said.name and text is said.text else said._replace(name=name, text=text)
@@ -339,48 +339,3 @@ def _error_page(
     )
     response.headers.update(problem.headers_of(error))
     return response
-
-
-async def _private(request: web.Request) -> tuple[Context, Comment]:
-    """The comment of a status page. Raises NotFound for an address that is not ours."""
-    context = request.app[CONTEXT]
-    comment_id, token = request.match_info["id"], request.match_info["token"]
-    if not submission.is_comment_id(comment_id) or not context.store.privacy.link_is_ours("status", comment_id, token):
-        raise NotFound("There is no such comment.")
-    return context, await comments.load(context.store, comment_id)
-
-
-async def status(request: web.Request) -> web.Response:
-    """The commenter's private page: waiting, published, or not, and why."""
-    _, found = await _private(request)
-    # a spammer learns nothing: spam looks as if it waited
-    shown = Status.PENDING if found.status is Status.SPAM else found.status
-    reason = found.head.get("r") if shown is Status.REJECTED else None
-    if "text/html" in request.headers.get(hdrs.ACCEPT, "").lower():
-        page = pages.page(
-            request,
-            "status.html",
-            locale_of(request, found.body["locale"]),
-            state=shown.value,
-            text=found.body["text"],
-            reason=reason,
-        )
-        page.headers["Referrer-Policy"] = "no-referrer"
-        return page
-    answer = {
-        "id": found.id,
-        "status": shown.value,
-        "thread": found.body["thread"],
-        "created_at": iso(found.created_ms),
-        "reason": reason,
-    }
-    return json(answer)
-
-
-async def withdraw(request: web.Request) -> web.Response:
-    """The commenter takes it back: it is gone for good, wherever it stood. The page posts; a program may send DELETE."""
-    context, found = await _private(request)
-    await erasure.erase(context.store, found, "author")
-    if request.method == "DELETE":
-        return web.Response(status=204)
-    return pages.page(request, "withdrawn.html", locale_of(request, found.body["locale"]))

@@ -15,9 +15,11 @@ if lease ~= ARGV[2] then return 'lost' end
 local at = now()
 local lane_key, state_key = tag .. 'lane:' .. lane, tag .. 'ls:' .. lane
 redis.call('ZREM', tag .. 'fl:' .. lane, id) -- first: a script whose first write takes no memory may end when memory is full
-local logged = redis.call('RPUSH', KEYS[2], ARGV[5])
-if logged == 1 then redis.call('EXPIRE', KEYS[2], KEEP_SECONDS) end
-if logged > 20 then redis.call('LTRIM', KEYS[2], -20, -1) end
+if comment == '' or redis.call('EXISTS', KEYS[3]) == 1 then -- else it was erased meanwhile: an answer may repeat what was said
+  local logged = redis.call('RPUSH', KEYS[2], ARGV[5])
+  if logged == 1 then redis.call('EXPIRE', KEYS[2], KEEP_SECONDS) end
+  if logged > 20 then redis.call('LTRIM', KEYS[2], -20, -1) end
+end
 redis.call('HINCRBY', tag .. 'outcomes', kind .. ' ' .. ARGV[14], 1)
 redis.call('HSET', KEYS[1], 'state', state, 'lease', '', 'due', at + tonumber(ARGV[4]), 'n', tonumber(n) + (ARGV[8] == '1' and 1 or 0))
 reindex(tag, id, lane, before, state)

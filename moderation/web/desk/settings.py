@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from moderation.errors import Conflict, FieldError, Forbidden, Invalid
-from moderation.model import Role, Site
+from moderation.model import Role, Site, Status
 from moderation.store import sites
 from moderation.web import admin_api, body
 from moderation.web.desk import frame
@@ -13,6 +13,12 @@ from moderation.web.desk.frame import Desk
 
 _MODES = ("each", "digest", "off")
 ID_TYPED_WRONG = "Type the id of the site to delete it."
+
+
+def _days(typed: str) -> int | str | None:
+    """A number; what is none stays as it is, for the model to refuse."""
+    typed = typed.strip()
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else typed or None
 
 
 def lines(text: str) -> list[str]:
@@ -50,8 +56,11 @@ async def add(request: web.Request) -> web.Response:
 
 
 def _by_field(problems: dict[str, str]) -> dict[str, str]:
-    """`origins.1` stands at `origins`."""
-    return {field.partition(".")[0]: message for field, message in problems.items()}
+    """`origins.1` stands at `origins`, `retention.spam` at `keep_spam`."""
+    return {
+        f"keep_{rest}" if name == "retention" else name: message
+        for (name, _, rest), message in ((field.partition("."), message) for field, message in problems.items())
+    }
 
 
 async def page(request: web.Request) -> web.Response:
@@ -70,6 +79,7 @@ def _page(
 ) -> web.Response:
     told: Any = admin_api.shown(desk.store.privacy, site)["notify"]
     shown = {"name": site.name, "locale": site.locale, "origins": "\n".join(site.origins), "thread_url_template": site.thread_url_template or "", "notify_mode": site.notify_mode}  # fmt: skip
+    shown |= {f"keep_{status}": str(getattr(site.retention, status) or "") for status in Status}
     return desk.page(
         "site.html", status=status, site=site, told=told, modes=_MODES, errors=errors or {}, fields=frame.typed(shown | (fields or {})),
         base=desk.context.base_url,
@@ -85,6 +95,7 @@ async def change(request: web.Request) -> web.Response:
         "name": fields.get("name", "").strip(), "locale": fields.get("locale", ""), "origins": lines(fields.get("origins", "")),
         "thread_url_template": fields.get("thread_url_template", "").strip() or None, "notify_mode": fields.get("notify_mode", site.notify_mode),
         "mail_rejections": bool(fields.get("mail_rejections")),
+        "retention": {status.value: _days(fields.get(f"keep_{status}", "")) for status in Status},
     }  # fmt: skip
     opened = [desk.store.privacy.open(sealed, f"site:{site.id}") for sealed in kept]
     added = lines(fields.get("notify", ""))
