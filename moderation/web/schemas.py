@@ -398,3 +398,6 @@ class PublicQuery(Input):
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
     order: Literal["oldest", "newest"] = "oldest"
+    view: Literal["flat", "nested"] = Field(
+        "flat", description="nested: whole conversations, each reply after what it answers, until `limit` is reached"
+    )
