@@ -84,12 +84,12 @@ async def _answer(
     async def make(what: What, version: str) -> Rendered:
         tag = tag_of(what, version)
         headers = CIMultiDict({hdrs.CONTENT_TYPE: kind, hdrs.ETAG: tag, **_OPEN})
-        return Rendered(version, tag, await render(), headers)
+        return Rendered(version, tag, (await render(),), headers)
 
     found = await current(request, site, thread, shown, make)
     if is_known(request, found.tag):
         return web.Response(status=304, headers={hdrs.ETAG: found.tag, **_OPEN})
-    return web.Response(body=found.body, headers=found.headers.copy())
+    return web.Response(body=found.parts[0], headers=found.headers.copy())
 
 
 @lru_cache(maxsize=1024)

@@ -23,9 +23,9 @@ class Rendered(NamedTuple):
 
     version: str
     tag: str
-    body: bytes
+    parts: tuple[bytes, ...]  # of a page with a form: what goes between them differs from answer to answer
     headers: CIMultiDict[str]
-    tail: bytes | None = None  # what follows the stamp of a form, where a site wants one
+    stamped: bool = False  # whether the form carries the time at which it was opened
 
 
 class Renderings:
@@ -80,7 +80,7 @@ class Renderings:
 
 def _size(what: What, rendered: Rendered) -> int:
     words = sum(map(len, what)) + sum(map(len, rendered.headers.values()))
-    return len(rendered.body) + len(rendered.tail or b"") + 4 * words + _KEPT_OVERHEAD_BYTES
+    return sum(map(len, rendered.parts)) + 4 * words + _KEPT_OVERHEAD_BYTES
 
 
 def is_known(request: web.Request, tag: str) -> bool:
