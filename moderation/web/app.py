@@ -24,7 +24,7 @@ def build(settings: Settings, store: Store, *extra: Callable[[web.Application], 
     """The application; `extra` add routes (the demo's)."""
     app = web.Application(middlewares=[outermost])
     app[CONTEXT] = Context(settings, store, pages.environment(), Letters(settings.mail_templates))
-    app[RENDERINGS] = Renderings()
+    app[RENDERINGS] = Renderings(store)
     health.install(app)
     routes.install(app)
     for add in extra or (_front_door,):

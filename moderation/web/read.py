@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
-from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -24,7 +22,6 @@ from moderation.web.rendered import RENDERINGS, Rendered, What, is_known
 from moderation.web.schemas import PublicQuery
 
 _COUNTS_MAX, _FEED_ENTRIES = 200, 50
-_QUERY_MAX = 300  # characters; longer ones are not remembered
 # may be kept, must be asked about: never stale
 FRESH = {**SAFE, hdrs.CACHE_CONTROL: "no-cache"}
 _OPEN = {
@@ -35,10 +32,14 @@ _OPEN = {
 
 
 def for_anyone(handler: Handler) -> Handler:
-    """Pages of any origin may read the answer, errors too. What is answered well carries its headers already."""
+    """Pages of any origin may read the answer, errors too; what has not changed since it was shown last, they get at once."""
 
     async def open_to_all(request: web.Request) -> web.StreamResponse:
         try:
+            renderings = request.app[RENDERINGS]
+            kept = renderings.at(request.raw_path)
+            if kept is not None and kept.version == await renderings.version(kept.what):
+                return _as_asked(request, kept)
             return await handler(request)
         except Exception:
             request[CORS_ORIGIN] = "*"
@@ -48,21 +49,11 @@ def for_anyone(handler: Handler) -> Handler:
     return open_to_all
 
 
-async def current(
-    request: web.Request,
-    site: str,
-    thread: str,
-    shown: tuple[str, ...],
-    render: Callable[[What, str], Awaitable[Rendered]],
-) -> Rendered:
-    """What `render` makes, made once per version of the thread. Raises NotFound."""
-    if not sites.is_slug(site):
-        raise NotFound("There is no such site.")
-    renderings = request.app[RENDERINGS]
-    version = await renderings.version(request.app[CONTEXT].store, site, thread)
-    what = (site, thread, *shown)
-    found = renderings.find(what, version)
-    return found or await renderings.make(what, version, lambda: render(what, version))
+def _as_asked(request: web.Request, found: Rendered) -> web.Response:
+    """It, or 304 for who has it."""
+    if is_known(request, found.tag):
+        return web.Response(status=304, headers={hdrs.ETAG: found.tag, **_OPEN})
+    return web.Response(body=found.body, headers=found.headers)
 
 
 def tag_of(what: What, version: str) -> str:
@@ -72,42 +63,26 @@ def tag_of(what: What, version: str) -> str:
 
 
 async def _answer(
-    request: web.Request,
-    site: str,
-    thread: str,
-    shown: tuple[str, ...],
-    kind: str,
-    render: Callable[[], Awaitable[bytes]],
+    request: web.Request, site: str, thread: str, shown: What, kind: str, render: Callable[[], Awaitable[bytes]]
 ) -> web.Response:
-    """The body that `render` makes; 304 for who has it."""
+    """The body that `render` makes."""
+    if not sites.is_slug(site):
+        raise NotFound("There is no such site.")
 
     async def make(what: What, version: str) -> Rendered:
         tag = tag_of(what, version)
         headers = CIMultiDict({hdrs.CONTENT_TYPE: kind, hdrs.ETAG: tag, **_OPEN})
-        return Rendered(version, tag, (await render(),), headers)
+        return Rendered(what, version, tag, await render(), headers)
 
-    found = await current(request, site, thread, shown, make)
-    if is_known(request, found.tag):
-        return web.Response(status=304, headers={hdrs.ETAG: found.tag, **_OPEN})
-    return web.Response(body=found.parts[0], headers=found.headers.copy())
-
-
-@lru_cache(maxsize=1024)
-def _remembered(query: str) -> PublicQuery:
-    return body.validate(PublicQuery, dict(parse_qsl(query)))
-
-
-def _asked(request: web.Request) -> PublicQuery:
-    """Query strings repeat. Raises Invalid."""
-    query = request.rel_url.raw_query_string
-    return _remembered(query) if len(query) <= _QUERY_MAX else _remembered.__wrapped__(query)
+    what = (site, thread, *shown)
+    return _as_asked(request, await request.app[RENDERINGS].current(what, make, request.raw_path))
 
 
 @for_anyone
 async def thread(request: web.Request) -> web.Response:
     """Approved comments of one thread, by time or as conversations."""
     context, site, name = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
-    query = _asked(request)
+    query = body.validate(PublicQuery, {name: value for name, value in request.query.items() if value})
     cursor, newest = query.cursor or "", query.order == "newest"
 
     async def render() -> bytes:
@@ -150,17 +125,21 @@ def _own_address(context: Context, request: web.Request) -> str:
 @for_anyone
 async def counts(request: web.Request) -> web.Response:
     """How many approved comments threads have: `?thread=…&thread=…`."""
-    site = request.match_info["site"]
+    found = await request.app[RENDERINGS].shared.ask(request.raw_path, lambda: _counted(request))
+    return web.Response(body=found, headers=_COUNTS)
+
+
+async def _counted(request: web.Request) -> bytes:
+    site, wanted = request.match_info["site"], list(dict.fromkeys(request.query.getall("thread", [])))
     if not sites.is_slug(site):
         raise NotFound("There is no such site.")
-    wanted = list(dict.fromkeys(request.query.getall("thread", [])))
     found = await comments.counts(request.app[CONTEXT].store, site, wanted[: _COUNTS_MAX + 1])
     if not wanted:
         raise Invalid([FieldError("thread", "required", MESSAGES["required"])])
     if len(wanted) > _COUNTS_MAX or any(len(name) > THREAD_MAX for name in wanted):
         limit = _COUNTS_MAX if len(wanted) > _COUNTS_MAX else THREAD_MAX
         raise Invalid([FieldError("thread", "too_long", MESSAGES["too_long"], {"limit": limit})])
-    return web.Response(body=to_json({"counts": found}), headers=_COUNTS.copy())
+    return to_json({"counts": found})
 
 
 _COUNTS = CIMultiDict({hdrs.CONTENT_TYPE: "application/json", **_OPEN})

@@ -4,8 +4,8 @@ has not changed, which is asked each time.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -15,72 +15,106 @@ from moderation.store.connection import Store
 
 _KEPT_MAX_BYTES = 64 * 1024 * 1024
 _KEPT_OVERHEAD_BYTES = 1500  # of one copy: its key, headers and places in dicts
+_ADDRESSES_MAX, _ADDRESS_MAX = 10_000, 400  # how many are remembered, and of what length
+T = TypeVar("T")
 What = tuple[str, ...]  # site, thread, and what is shown of it
 
 
 class Rendered(NamedTuple):
-    """One body of one version. `headers` are complete; they are copied for each answer."""
+    """One body of one version. `headers` are complete; an answer takes a copy."""
 
+    what: What
     version: str
     tag: str
-    parts: tuple[bytes, ...]  # of a page with a form: what goes between them differs from answer to answer
+    body: bytes
     headers: CIMultiDict[str]
+    gaps: tuple[int, int] = (
+        0,
+        0,
+    )  # of a page with a form: where a notice and the stamp go, which differ from answer to answer
     stamped: bool = False  # whether the form carries the time at which it was opened
+
+
+class Shared:
+    """One answer of Redis for all who want it in one tick of the loop. The question is sent after the last of them came, so
+    that nobody gets an answer older than the question.
+    """
+
+    def __init__(self) -> None:
+        self._asked: dict[object, asyncio.Task[Any]] = {}
+
+    def ask(self, key: object, question: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
+        """What `question` answers."""
+        asked = self._asked.get(key)
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            if not self._asked:
+                loop.call_soon(self._asked.clear)
+            asked = self._asked[key] = loop.create_task(question())
+        return asked
 
 
 class Renderings:
     """The least recently asked for is forgotten first."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._kept: OrderedDict[What, Rendered] = OrderedDict()
         self._size = 0
         self._making: dict[tuple[What, str], asyncio.Task[Rendered]] = {}
-        self._asked: dict[tuple[str, str], asyncio.Task[str]] = {}
+        self._addresses: dict[str, What] = {}
+        self.shared = Shared()
 
-    def version(self, store: Store, site: str, thread: str) -> Awaitable[str]:
-        """Asked of Redis once for all who want it in one tick of the loop: it is sent after the last of them came, so that
-        nobody gets an answer older than the question. Raises NotFound, Unavailable.
-        """
-        asked = self._asked.get((site, thread))
-        if asked is None:
-            if not self._asked:
-                asyncio.get_running_loop().call_soon(self._asked.clear)
-            asked = asyncio.ensure_future(comments.thread_version(store, site, thread))
-            self._asked[site, thread] = asked
-        return asked
+    def version(self, what: What) -> Awaitable[str]:
+        """Of its thread. Raises NotFound, Unavailable."""
+        site, thread = what[:2]
+        return self.shared.ask((site, thread), lambda: comments.thread_version(self._store, site, thread))
 
-    def find(self, what: What, version: str) -> Rendered | None:
-        """The copy, if it is of this version."""
-        found = self._kept.get(what)
-        if found is None or found.version != version:
+    def at(self, address: str) -> Rendered | None:
+        """What an address showed last, in whatever version: an address that was read once is not read again."""
+        what = self._addresses.get(address)
+        if what is None or what not in self._kept:
             return None
         self._kept.move_to_end(what)
+        return self._kept[what]
+
+    async def current(
+        self, what: What, render: Callable[[What, str], Awaitable[Rendered]], address: str = ""
+    ) -> Rendered:
+        """What `render` makes, made once per version; whoever asks for the same meanwhile waits for that. Raises NotFound."""
+        version = await self.version(what)
+        found = self._kept.get(what)
+        if found is None or found.version != version:
+            making = self._making.get((what, version))
+            if making is None:
+                making = asyncio.ensure_future(self._make(what, version, render))
+                self._making[what, version] = making
+            found = await asyncio.shield(making)
+        else:
+            self._kept.move_to_end(what)
+        if 0 < len(address) <= _ADDRESS_MAX:
+            if len(self._addresses) >= _ADDRESSES_MAX:
+                self._addresses.clear()
+            self._addresses[address] = what
         return found
 
-    async def make(self, what: What, version: str, render: Callable[[], Awaitable[Rendered]]) -> Rendered:
-        """Render and keep it; whoever asks for the same meanwhile waits for that."""
-        making = self._making.get((what, version))
-        if making is None:
-            making = self._making[what, version] = asyncio.ensure_future(self._make(what, version, render))
-        return await asyncio.shield(making)
-
-    async def _make(self, what: What, version: str, render: Callable[[], Awaitable[Rendered]]) -> Rendered:
+    async def _make(self, what: What, version: str, render: Callable[[What, str], Awaitable[Rendered]]) -> Rendered:
         try:
-            made = await render()
+            made = await render(what, version)
         finally:
             del self._making[what, version]
         if old := self._kept.pop(what, None):
-            self._size -= _size(what, old)
+            self._size -= _size(old)
         self._kept[what] = made
-        self._size += _size(what, made)
+        self._size += _size(made)
         while self._size > _KEPT_MAX_BYTES:
-            self._size -= _size(*self._kept.popitem(last=False))
+            self._size -= _size(self._kept.popitem(last=False)[1])
         return made
 
 
-def _size(what: What, rendered: Rendered) -> int:
-    words = sum(map(len, what)) + sum(map(len, rendered.headers.values()))
-    return sum(map(len, rendered.parts)) + 4 * words + _KEPT_OVERHEAD_BYTES
+def _size(rendered: Rendered) -> int:
+    words = sum(map(len, rendered.what)) + sum(map(len, rendered.headers.values()))
+    return len(rendered.body) + 4 * words + _KEPT_OVERHEAD_BYTES
 
 
 def is_known(request: web.Request, tag: str) -> bool:

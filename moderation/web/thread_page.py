@@ -4,15 +4,15 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from moderation import conversation, public, stamps, submission
 from moderation.conversation import Placed
+from moderation.errors import NotFound
 from moderation.i18n import language_of
 from moderation.markup import direction, plain_line
 from moderation.model import Comment, Site, Status, created_ms
@@ -21,46 +21,54 @@ from moderation.screening.mode import is_closed
 from moderation.store import comments, sites
 from moderation.web import body
 from moderation.web.context import CONTEXT, Context
-from moderation.web.read import FRESH, current, tag_of
-from moderation.web.rendered import Rendered, What, is_known
+from moderation.web.read import FRESH, tag_of
+from moderation.web.rendered import RENDERINGS, Rendered, What, is_known
 from moderation.web.schemas import ThreadPageQuery
 
 PAGE_COMMENTS = 100
 DEPTH_MAX = 4  # what is deeper stands there too, and says whom it answers: a phone has no room for more
-_QUERY_MAX = 300
 _STAMP_SECONDS = 3600  # how old the time in a kept copy of the form may be
 _MARK = secrets.token_hex(16)  # in a rendered page: here goes what differs from answer to answer
 
 
-@lru_cache(maxsize=1024)
-def _remembered(query: str) -> ThreadPageQuery:
-    return body.validate(ThreadPageQuery, dict(parse_qsl(query)))
-
-
 async def page(request: web.Request) -> web.Response:
     """What anyone sees of a thread, for people."""
+    renderings = request.app[RENDERINGS]
+    kept = renderings.at(request.raw_path)
+    if kept is not None and kept.version == await renderings.version(kept.what):
+        return _as_asked(request, kept)
     context, site, thread = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
-    raw = request.rel_url.raw_query_string
-    asked = _remembered(raw) if len(raw) <= _QUERY_MAX else _remembered.__wrapped__(raw)
+    if not sites.is_slug(site):
+        raise NotFound("There is no such site.")
+    asked = body.validate(ThreadPageQuery, dict(request.query))
     lang = asked.lang if language_of(asked.lang) == asked.lang.split("-")[0].lower() else ""
-    shown = ("page", asked.view, asked.order, asked.cursor, asked.at, asked.parent, lang)
 
     async def render(what: What, version: str) -> Rendered:
         found, _ = await sites.load(context.store, site)
-        return await _Page(context, found, thread, asked, lang).render(tag_of(what, version), version)
+        return await _Page(context, found, thread, asked, lang).render(what, version)
 
-    kept = await current(request, site, thread, shown, render)
-    now = time.time()
-    tag = f'{kept.tag[:-1]}-{now // _STAMP_SECONDS:.0f}"' if kept.stamped else kept.tag
-    headers = kept.headers.copy()
-    headers[hdrs.ETAG] = tag
+    what = (site, thread, "page", asked.view, asked.order, asked.cursor, asked.at, asked.parent, lang)
+    if not asked.comment_status:
+        return _as_asked(request, await renderings.current(what, render, request.raw_path))
+    kept = await renderings.current(what, render)
+    return _as_asked(request, kept, _notice(context, asked, lang or kept.headers[hdrs.CONTENT_LANGUAGE]))
+
+
+def _as_asked(request: web.Request, kept: Rendered, notice: bytes = b"") -> web.Response:
+    """It, with what differs from answer to answer; 304 for who has it."""
+    tag, stamp, headers = kept.tag, b"", kept.headers
+    if kept.stamped:
+        now = time.time()
+        stamp = stamps.new(request.app[CONTEXT].store.privacy, kept.what[0], now).encode()
+        tag = f'{tag[:-1]}-{now // _STAMP_SECONDS:.0f}"'
+        headers = headers.copy()
+        headers[hdrs.ETAG] = tag
     if is_known(request, tag):
-        del headers[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=headers)
-    before, between, after = kept.parts
-    notice = _notice(context, asked, lang or headers[hdrs.CONTENT_LANGUAGE]) if asked.comment_status else b""
-    stamp = stamps.new(context.store.privacy, site, now).encode() if kept.stamped else b""
-    return web.Response(body=b"".join((before, notice, between, stamp, after)), headers=headers)
+    whole, (here, there) = kept.body, kept.gaps
+    if notice or stamp:
+        whole = b"".join((whole[:here], notice, whole[here:there], stamp, whole[there:]))
+    return web.Response(body=whole, headers=headers)
 
 
 def _notice(context: Context, asked: ThreadPageQuery, locale: str) -> bytes:
@@ -78,7 +86,7 @@ class _Page:
     asked: ThreadPageQuery
     lang: str
 
-    async def render(self, tag: str, version: str) -> Rendered:
+    async def render(self, what: What, version: str) -> Rendered:
         asked, site = self.asked, self.site
         parent = await self._approved(asked.parent) if asked.parent else None
         if parent:
@@ -108,14 +116,16 @@ class _Page:
         headers = CIMultiDict(FRESH)
         headers.update(
             {
-                hdrs.CONTENT_TYPE: "text/html; charset=utf-8", hdrs.CONTENT_LANGUAGE: language, hdrs.ETAG: tag,
+                hdrs.CONTENT_TYPE: "text/html; charset=utf-8", hdrs.CONTENT_LANGUAGE: language, hdrs.ETAG: (tag := tag_of(what, version)),
                 "Content-Security-Policy": policy, "Referrer-Policy": "same-origin",
             }
         )  # fmt: skip
         if not article or parent:
             headers["X-Robots-Tag"] = "noindex"  # else the canonical link says where it belongs
-        parts = tuple(part.encode("utf-8", "replace") for part in html.split(_MARK))
-        return Rendered(version, tag, parts, headers, stamped=site.policy.form_stamp != "off")
+        head, middle, tail = (part.encode("utf-8", "replace") for part in html.split(_MARK))
+        gaps = len(head), len(head) + len(middle)
+        stamped = site.policy.form_stamp != "off"
+        return Rendered(what, version, tag, head + middle + tail, headers, gaps, stamped)
 
     async def _some(self) -> tuple[list[Placed], str | None, int, str | None]:
         """What this page shows, the cursor of the next one, how many there are in all, and the first of them."""
@@ -168,7 +178,7 @@ class _Page:
         here = {one.comment.id for one in placed}
         depths = [min(one.depth, DEPTH_MAX) for one in placed]
         shown = []
-        for one, depth, follows in zip(placed, depths, [*depths[1:], 0], strict=True):
+        for one, depth, follows in zip(placed, depths, (*depths[1:], 0), strict=False):
             parent = one.comment.head.get("p")
             plain = self.asked.view == "nested" and 0 < one.depth <= DEPTH_MAX  # the place says it
             answers = None
