@@ -74,9 +74,7 @@ def test_approved_comments_stand_below_what_they_answer(service: Service, site: 
     flat = look(service, site, "?view=flat")
     assert list(Outline(flat.text).below) == [first, second, reply, below]
     assert set(Outline(flat.text).below.values()) == {""}
-    assert (
-        flat.text.count("ردًا على") + flat.text.count("In reply to") + flat.text.count(f'href="#comment-{first}"') >= 1
-    )
+    assert [flat.text.count(f'href="#comment-{one}"') for one in (first, reply, below)] == [1, 1, 0]
     assert 'dir="ltr"' in look(service, site, "?lang=en").text.partition("<head>")[0]
     assert 'lang="ar"' in look(service, site, "?lang=xx").text.partition("<head>")[0]
 
@@ -242,7 +240,7 @@ def test_the_address_says_which_thread_it_is(service: Service, site: str) -> Non
 
 
 def test_stamp_and_trap_come_with_the_form(service: Service) -> None:
-    policy = {"form_stamp": "required", "min_fill_seconds": 1, "trap_field": "website_7", "mode": "publish_unless_flagged", "rate_limits": False}  # fmt: skip
+    policy = {"form_stamp": "required", "min_fill_seconds": 60, "trap_field": "website_7", "mode": "publish_unless_flagged", "rate_limits": False}  # fmt: skip
     site = service.site(policy=policy)
     page = look(service, site)
     stamp = Outline(page.text).fields["form_stamp"] or ""
@@ -250,11 +248,12 @@ def test_stamp_and_trap_come_with_the_form(service: Service) -> None:
     assert Outline(page.text).fields["website_7"] is None
     assert look(service, site, **{"if-none-match": page.headers["etag"]}).status == 304
     hasty = sent(service, site)
-    assert "comment_status=pending" in hasty.headers["location"]
+    assert "comment_status=pending" in hasty.headers["location"]  # a program learns nothing
     old = {**said(), "form_stamp": stamp, "website_7": "https://spam.example"}
     service.form(address(site), old, origin=service.base)
     items = service.get(f"/api/v1/comments?site={site}", ADMIN).json["items"]
-    assert sorted(one["status"] for one in items) == ["pending", "spam"]
+    rules = {reason["rule"] for one in items for reason in one["screening"]["reasons"]}
+    assert {"fill_time", "trap_field"} <= rules
 
 
 def test_a_closed_thread_says_so_and_has_no_form(service: Service) -> None:
