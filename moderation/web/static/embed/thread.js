@@ -17,7 +17,7 @@ sheet.replaceSync(`
 :host([dir=rtl]){line-height:1.85}:host([theme=light]){color-scheme:light}:host([theme=dark]){color-scheme:dark}
 *{box-sizing:border-box}h2{font-size:1.4em;line-height:1.35;margin:1.5em 0 .25em}ol{list-style:none;margin:0;padding:0}
 li li{padding-inline-start:1.1rem;border-inline-start:2px solid var(--l)}
-article{padding-block:1rem .5rem}li li>article{padding-block:.7rem .3rem}ol:not(ol ol)>li+li{border-block-start:1px solid var(--l)}
+li ol{margin-block-end:.6rem}article{padding-block:1rem .5rem}li li>article{padding-block:.7rem .3rem}ol:not(ol ol)>li+li{border-block-start:1px solid var(--l)}
 article.h{background:var(--t);box-shadow:0 0 0 .5rem var(--t);border-radius:.1rem}
 header{display:flex;gap:.7rem;align-items:center;margin-block-end:.35rem;line-height:1.45}header>div{min-inline-size:0}
 .f{flex:none;display:grid;place-items:center;inline-size:2.4rem;block-size:2.4rem;border-radius:50%;background:var(--t);color:var(--a);font-weight:700}li li .f{inline-size:1.9rem;block-size:1.9rem;font-size:.85em}
