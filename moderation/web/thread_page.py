@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -78,6 +79,12 @@ def _notice(context: Context, asked: ThreadPageQuery, locale: str) -> bytes:
     return template.render(lang=lang, locale=locale, state=asked.comment_status, comment_id=asked.comment_id).encode()
 
 
+def _usual(said: Iterable[str]) -> str:
+    """What most comments say of their page: any visitor may say anything."""
+    counted = Counter(filter(None, said))
+    return counted.most_common(1)[0][0] if counted else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     context: Context
@@ -96,15 +103,14 @@ class _Page:
         answered = await self._answered(placed)
         locale = self.lang or site.locale
         language = language_of(locale)
-        article = next(filter(None, (public.page(site, one.comment.body) for one in placed)), "") or public.page(
+        article = _usual(public.page(site, one.comment.body) for one in placed) or public.page(
             site, {"thread": self.thread}
         )
-        titles = [one.comment.body["thread_title"] for one in placed if one.comment.body.get("thread_title")]
-        told = next((one.comment.body["thread_url"] for one in placed if one.comment.body.get("thread_url")), "")
+        title = plain_line(_usual(one.comment.body.get("thread_title", "") for one in placed))
         facts = Facts(time.time(), "", "", thread_first_ms=created_ms(first) if first else 0)
         html = self.context.templates.get_template("thread.html").render(
             lang=language, locale=locale, dir=direction(language), site=site, asked=asked, article=article,
-            title=plain_line(titles[-1]) if titles else "", told_url=told, parent=parent, missing=bool(asked.parent) and not parent,
+            title=title, parent=parent, missing=bool(asked.parent) and not parent,
             shown=self._shown(placed, answered), thread=self.thread, total=total, more=more,
             begins=not (asked.cursor or asked.at), closed=is_closed(site.policy, self.thread, facts), limits=submission,
             link=self._link(), mark=_MARK,

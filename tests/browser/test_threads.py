@@ -204,7 +204,8 @@ def test_the_page_without_script_has_no_barriers(
 ) -> None:
     press, _ = shown
     page = visit(f"{service.base}/sites/{press.site}/threads/%2Fshown?lang={lang}", width=width, scheme=scheme)
-    picture(page, f"thread-page-{lang}-{scheme}.png", full=True)
+    if (lang, scheme) in {("ar", "light"), ("en", "dark")}:
+        picture(page, f"thread-page-{lang}-{scheme}.png", full=True)
     assert (barriers(page), fits(page)) == ([], True)
 
 
