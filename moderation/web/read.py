@@ -18,12 +18,12 @@ from moderation.web import body
 from moderation.web.answer import SAFE
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN
-from moderation.web.rendered import RENDERINGS, Rendered, What, is_known
+from moderation.web.rendered import RENDERINGS, Rendered, Shape, What, is_known, render_packed
 from moderation.web.schemas import PublicQuery
 
 _COUNTS_MAX, _FEED_ENTRIES = 200, 50
 # may be kept, must be asked about: never stale
-FRESH = {**SAFE, hdrs.CACHE_CONTROL: "no-cache"}
+FRESH = {**SAFE, hdrs.CACHE_CONTROL: "no-cache", hdrs.VARY: hdrs.ACCEPT_ENCODING}
 _OPEN = {
     **FRESH,
     istr("Access-Control-Allow-Origin"): "*",
@@ -51,9 +51,10 @@ def for_anyone(handler: Handler) -> Handler:
 
 def _as_asked(request: web.Request, found: Rendered) -> web.Response:
     """It, or 304 for who has it."""
-    if is_known(request, found.tag):
-        return web.Response(status=304, headers={hdrs.ETAG: found.tag, **_OPEN})
-    return web.Response(body=found.body, headers=found.headers)
+    tag, body, headers = found.shape_for(request)
+    if is_known(request, tag):
+        return web.Response(status=304, headers={hdrs.ETAG: tag, **_OPEN})
+    return web.Response(body=body, headers=headers)
 
 
 def tag_of(what: What, version: str) -> str:
@@ -72,7 +73,8 @@ async def _answer(
     async def make(what: What, version: str) -> Rendered:
         tag = tag_of(what, version)
         headers = CIMultiDict({hdrs.CONTENT_TYPE: kind, hdrs.ETAG: tag, **_OPEN})
-        return Rendered(what, version, tag, await render(), headers)
+        plain = Shape(tag, await render(), headers)
+        return Rendered(what, version, plain, render_packed(plain))
 
     what = (site, thread, *shown)
     return _as_asked(request, await request.app[RENDERINGS].current(what, make, request.raw_path))

@@ -23,7 +23,7 @@ from moderation.store import comments, sites
 from moderation.web import body
 from moderation.web.context import CONTEXT, Context
 from moderation.web.read import FRESH, tag_of
-from moderation.web.rendered import RENDERINGS, Rendered, What, is_known
+from moderation.web.rendered import RENDERINGS, Rendered, Shape, What, is_known, render_packed
 from moderation.web.schemas import ThreadPageQuery
 
 PAGE_COMMENTS = 100
@@ -52,24 +52,28 @@ async def page(request: web.Request) -> web.Response:
     if not asked.comment_status:
         return _as_asked(request, await renderings.current(what, render, request.raw_path))
     kept = await renderings.current(what, render)
-    return _as_asked(request, kept, _notice(context, asked, lang or kept.headers[hdrs.CONTENT_LANGUAGE]))
+    return _as_asked(request, kept, _notice(context, asked, lang or kept.plain.headers[hdrs.CONTENT_LANGUAGE]))
 
 
 def _as_asked(request: web.Request, kept: Rendered, notice: bytes = b"") -> web.Response:
     """It, with what differs from answer to answer; 304 for who has it."""
-    tag, stamp, headers = kept.tag, b"", kept.headers
+    if not (kept.stamped or notice):
+        tag, whole, headers = kept.shape_for(request)
+        return (
+            web.Response(status=304, headers=headers)
+            if is_known(request, tag)
+            else web.Response(body=whole, headers=headers)
+        )
+    tag, whole, headers = kept.plain
+    stamp, (here, there) = b"", kept.gaps
     if kept.stamped:
         now = time.time()
         stamp = stamps.new(request.app[CONTEXT].store.privacy, kept.what[0], now).encode()
-        tag = f'{tag[:-1]}-{now // _STAMP_SECONDS:.0f}"'
-        headers = headers.copy()
+        tag, headers = f'{tag[:-1]}-{now // _STAMP_SECONDS:.0f}"', headers.copy()
         headers[hdrs.ETAG] = tag
     if is_known(request, tag):
         return web.Response(status=304, headers=headers)
-    whole, (here, there) = kept.body, kept.gaps
-    if notice or stamp:
-        whole = b"".join((whole[:here], notice, whole[here:there], stamp, whole[there:]))
-    return web.Response(body=whole, headers=headers)
+    return web.Response(body=b"".join((whole[:here], notice, whole[here:there], stamp, whole[there:])), headers=headers)
 
 
 def _notice(context: Context, asked: ThreadPageQuery, locale: str) -> bytes:
@@ -130,8 +134,8 @@ class _Page:
             headers["X-Robots-Tag"] = "noindex"  # else the canonical link says where it belongs
         head, middle, tail = (part.encode("utf-8", "replace") for part in html.split(_MARK))
         gaps = len(head), len(head) + len(middle)
-        stamped = site.policy.form_stamp != "off"
-        return Rendered(what, version, tag, head + middle + tail, headers, gaps, stamped)
+        plain, stamped = Shape(tag, head + middle + tail, headers), site.policy.form_stamp != "off"
+        return Rendered(what, version, plain, None if stamped else render_packed(plain), gaps, stamped)
 
     async def _some(self) -> tuple[list[Placed], str | None, int, str | None]:
         """What this page shows, the cursor of the next one, how many there are in all, and the first of them."""
