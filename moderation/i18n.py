@@ -9,7 +9,14 @@ from io import BytesIO
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, format_skeleton, format_timedelta
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_skeleton,
+    format_time,
+    format_timedelta,
+    get_datetime_format,
+)
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -102,6 +109,15 @@ def instant(locale: str, ms: int) -> str:
     return format_datetime(datetime.fromtimestamp(ms / 1000, UTC), "medium", locale=how).translate(digits)
 
 
+def minute(locale: str, ms: int) -> str:
+    """Date and time in UTC, without seconds."""
+    how, digits = _conventions(locale)
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    joined = str(get_datetime_format("medium", how)).replace("'", "")
+    parts = joined.format(format_time(at, "short", locale=how), format_date(at, "long", locale=how))
+    return parts.translate(digits)
+
+
 def day(locale: str, ms: int) -> str:
     """Day and month in UTC."""
     how, digits = _conventions(locale)
@@ -142,6 +158,11 @@ def _instant(context: Context, ms: int) -> str:
 
 
 @pass_context
+def _minute(context: Context, ms: int) -> str:
+    return minute(context["locale"], ms)
+
+
+@pass_context
 def _day(context: Context, ms: int) -> str:
     return day(context["locale"], ms)
 
@@ -169,7 +190,9 @@ def _translate_count(context: Context, one: str, many: str, count: int) -> str:
 def install(environment: Environment) -> None:
     """Give templates `_` and `ngettext` in the language of their variable `lang`; numbers and times by their variable `locale`."""
     environment.globals.update(_=_translate, ngettext=_translate_count, language_name=language_name)
-    environment.filters.update(number=_number, share=_share, instant=_instant, day=_day, duration=_duration, ago=_ago)
+    environment.filters.update(
+        number=_number, share=_share, instant=_instant, minute=_minute, day=_day, duration=_duration, ago=_ago
+    )
 
 
 @lru_cache(maxsize=1024)

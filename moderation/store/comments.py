@@ -15,6 +15,7 @@ from moderation.screening.folding import name_key
 from moderation.store import keys, scripts
 from moderation.store.connection import Store
 
+WHOLE_THREAD_MAX, _STEP = 2000, 500
 REGULAR_AFTER = 3  # approved comments; from then on the name is known as this author's
 EVENT_OF = {
     Status.PENDING: "comment.submitted",
@@ -288,6 +289,19 @@ async def _page(store: Store, tag: str, site: str, indexes: list[str], cursor: s
     return Page(items, total)
 
 
+async def whole_thread(store: Store, site: str, thread: str) -> list[Comment] | None:
+    """Everything that is approved there, oldest first; None where that is more than WHOLE_THREAD_MAX comments."""
+    found: list[Comment] = []
+    while True:
+        cursor = found[-1].id if found else ""
+        some = await page(store, site, [Status.APPROVED], thread=thread, cursor=cursor, limit=_STEP)
+        if some.total > WHOLE_THREAD_MAX:
+            return None
+        found += some.items
+        if len(some.items) < _STEP:
+            return found
+
+
 async def thread_version(store: Store, site: str, thread: str) -> str:
     """Changes whenever the site or the approved part of a thread does; the base of every ETag of its reading. Raises NotFound."""
     tag = store.tag_of_site(site)
@@ -300,11 +314,16 @@ async def thread_version(store: Store, site: str, thread: str) -> str:
 
 
 async def counts(store: Store, site: str, threads: list[str]) -> dict[str, int]:
-    """How many approved comments each thread has."""
+    """How many approved comments each thread has. Raises NotFound."""
     tag = store.tag_of_site(site)
-    found = await store.pipe.call_many(
-        [("ZCARD", f"{tag}t:{site}:{keys.thread_key(thread)}:approved") for thread in threads]
+    there, *found = await store.pipe.call_many(
+        [
+            ("HEXISTS", f"{tag}site:{site}", "v"),
+            *[("ZCARD", f"{tag}t:{site}:{keys.thread_key(thread)}:approved") for thread in threads],
+        ]
     )
+    if not there:
+        raise NotFound("There is no such site.")
     return dict(zip(threads, map(int, found), strict=True))
 
 

@@ -11,9 +11,10 @@ from moderation.letters import Letters
 from moderation.log import get_logger
 from moderation.settings import Settings
 from moderation.store.connection import Store
-from moderation.web import health, pages, read, routes
+from moderation.web import health, pages, routes
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import outermost
+from moderation.web.rendered import RENDERINGS, Renderings
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 20.0
@@ -23,7 +24,7 @@ def build(settings: Settings, store: Store, *extra: Callable[[web.Application], 
     """The application; `extra` add routes (the demo's)."""
     app = web.Application(middlewares=[outermost])
     app[CONTEXT] = Context(settings, store, pages.environment(), Letters(settings.mail_templates))
-    app[read.RENDERED] = read.Rendered()
+    app[RENDERINGS] = Renderings(store)
     health.install(app)
     routes.install(app)
     for add in extra or (_front_door,):

@@ -39,9 +39,12 @@ def page(
     form_action: tuple[str, ...] = (),
     script: bool = False,
     frames: bool = False,
+    framed_by: tuple[str, ...] = (),
     **values: Any,
 ) -> web.Response:
-    """Render a template. `form_action` names origins a form's answer may redirect to (browsers apply the policy to redirects)."""
+    """Render a template. `form_action` names origins a form's answer may redirect to (browsers apply the policy to redirects), `framed_by`
+    those whose pages may show it in a frame.
+    """
     nonce = secrets.token_urlsafe(16)
     language = language_of(locale)
     html = (
@@ -51,7 +54,7 @@ def page(
     )
     policy = [
         "default-src 'none'", f"style-src 'self' 'nonce-{nonce}'", "img-src 'self' data:", "form-action " + " ".join(("'self'", *form_action)),
-        "frame-ancestors 'none'", "base-uri 'none'",
+        "frame-ancestors " + (" ".join(framed_by) or "'none'"), "base-uri 'none'",
     ]  # fmt: skip
     if frames:
         policy.append("frame-src 'self'")

@@ -1,113 +1,113 @@
-"""What was approved, for anyone: JSON, counts and a feed, with ETag and CORS.
-
-Rendered once per change: a copy in this process is served as long as Redis says that the thread has not changed, which is asked each time.
-"""
+"""What was approved, for anyone: JSON, counts and a feed, with ETag and CORS."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDict, istr
 from pydantic_core import to_json
 
+from moderation import conversation, public
 from moderation import feed as atom
-from moderation import public
 from moderation.errors import FieldError, Invalid, NotFound
 from moderation.model import Status
 from moderation.store import comments, sites
 from moderation.submission import MESSAGES, THREAD_MAX
 from moderation.web import body
-from moderation.web.answer import json
+from moderation.web.answer import SAFE
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN
+from moderation.web.rendered import RENDERINGS, Rendered, Shape, What, is_known, render_packed
 from moderation.web.schemas import PublicQuery
 
 _COUNTS_MAX, _FEED_ENTRIES = 200, 50
-_KEPT_MAX_BYTES = 64 * 1024 * 1024
+# may be kept, must be asked about: never stale
+FRESH = {**SAFE, hdrs.CACHE_CONTROL: "no-cache", hdrs.VARY: hdrs.ACCEPT_ENCODING}
+_OPEN = {
+    **FRESH,
+    istr("Access-Control-Allow-Origin"): "*",
+    istr("Access-Control-Expose-Headers"): "ETag, Retry-After",
+}
 
 
-class Rendered:
-    """Bodies by what they show, the least recently asked for forgotten first."""
+def for_anyone(handler: Handler) -> Handler:
+    """Pages of any origin may read the answer, errors too; what has not changed since it was shown last, they get at once."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, ...], tuple[str, bytes]] = OrderedDict()
-        self._size = 0
+    async def open_to_all(request: web.Request) -> web.StreamResponse:
+        try:
+            renderings = request.app[RENDERINGS]
+            kept = renderings.at(request.raw_path)
+            if kept is not None and kept.version == await renderings.version(kept.what):
+                return _as_asked(request, kept)
+            return await handler(request)
+        except Exception:
+            request[CORS_ORIGIN] = "*"
+            raise
 
-    def get(self, what: tuple[str, ...], tag: str) -> bytes | None:
-        """The body, if it is of this version."""
-        found = self._kept.get(what)
-        if found is None or found[0] != tag:
-            return None
-        self._kept.move_to_end(what)
-        return found[1]
-
-    def put(self, what: tuple[str, ...], tag: str, rendered: bytes) -> None:
-        """Keep it; an older version goes."""
-        old = self._kept.pop(what, ("", b""))
-        self._kept[what] = tag, rendered
-        self._size += len(rendered) - len(old[1])
-        while self._size > _KEPT_MAX_BYTES and self._kept:
-            _, (_, gone) = self._kept.popitem(last=False)
-            self._size -= len(gone)
+    open_to_all.__name__, open_to_all.__doc__ = handler.__name__, handler.__doc__
+    return open_to_all
 
 
-RENDERED = web.AppKey("RENDERED", Rendered)
+def _as_asked(request: web.Request, found: Rendered) -> web.Response:
+    """It, or 304 for who has it."""
+    tag, body, headers = found.shape_for(request)
+    if is_known(request, tag):
+        return web.Response(status=304, headers={hdrs.ETAG: tag, **_OPEN})
+    return web.Response(body=body, headers=headers)
+
+
+def tag_of(what: What, version: str) -> str:
+    """The ETag of something shown."""
+    digest = hashlib.blake2b("\x00".join((version, *what)).encode("utf-8", "surrogatepass"), digest_size=10)
+    return f'"{digest.hexdigest()}"'
 
 
 async def _answer(
-    request: web.Request,
-    site: str,
-    thread: str,
-    shown: tuple[str, ...],
-    kind: str,
-    render: Callable[[], Awaitable[bytes]],
+    request: web.Request, site: str, thread: str, shown: What, kind: str, render: Callable[[], Awaitable[bytes]]
 ) -> web.Response:
-    """The body that `render` makes, made once per version of the thread; 304 for who has it."""
+    """The body that `render` makes."""
     if not sites.is_slug(site):
         raise NotFound("There is no such site.")
-    version = await comments.thread_version(request.app[CONTEXT].store, site, thread)
+
+    async def make(what: What, version: str) -> Rendered:
+        tag = tag_of(what, version)
+        headers = CIMultiDict({hdrs.CONTENT_TYPE: kind, hdrs.ETAG: tag, **_OPEN})
+        plain = Shape(tag, await render(), headers)
+        return Rendered(what, version, plain, render_packed(plain))
+
     what = (site, thread, *shown)
-    tag = hashlib.blake2b("\x00".join((version, *what)).encode(), digest_size=10).hexdigest()
-    headers = {hdrs.ETAG: f'"{tag}"', hdrs.CACHE_CONTROL: "no-cache"}  # may be kept, must be asked about: never stale
-    if f'"{tag}"' in {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}:
-        return web.Response(status=304, headers=headers)
-    kept = request.app[RENDERED]
-    rendered = kept.get(what, tag)
-    if rendered is None:
-        rendered = await render()
-        kept.put(what, tag, rendered)
-    return web.Response(body=rendered, headers=headers | {hdrs.CONTENT_TYPE: kind})
+    return _as_asked(request, await request.app[RENDERINGS].current(what, make, request.raw_path))
 
 
+@for_anyone
 async def thread(request: web.Request) -> web.Response:
-    """Approved comments of one thread."""
-    request[CORS_ORIGIN] = "*"
+    """Approved comments of one thread, by time or as conversations."""
     context, site, name = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
     query = body.validate(PublicQuery, {name: value for name, value in request.query.items() if value})
+    cursor, newest = query.cursor or "", query.order == "newest"
 
     async def render() -> bytes:
-        found = await comments.page(
-            context.store,
-            site,
-            [Status.APPROVED],
-            thread=name,
-            cursor=query.cursor or "",
-            newest=query.order == "newest",
-            limit=query.limit + 1,
-        )
-        items = found.items[: query.limit]
-        more = items[-1].id if len(found.items) > query.limit else None
-        return to_json(
-            {"items": [public.comment(comment) for comment in items], "next_cursor": more, "total": found.total}
-        )
+        whole = await comments.whole_thread(context.store, site, name) if query.view == "nested" else None
+        if whole is not None:
+            found = conversation.conversations(whole)
+            placed, more = conversation.page(found, newest=newest, cursor=cursor, limit=query.limit)
+            items, total = [one.comment for one in placed], len(whole)
+        else:
+            page = await comments.page(
+                context.store, site, [Status.APPROVED], thread=name, cursor=cursor, newest=newest, limit=query.limit + 1
+            )
+            items, total = page.items[: query.limit], page.total
+            more = items[-1].id if len(page.items) > query.limit else None
+        return to_json({"items": [public.comment(comment) for comment in items], "next_cursor": more, "total": total})
 
-    shown = ("json", str(query.limit), query.cursor or "", query.order)
+    shown = ("json", str(query.limit), cursor, query.order, query.view)
     return await _answer(request, site, name, shown, "application/json", render)
 
 
+@for_anyone
 async def feed(request: web.Request) -> web.Response:
     """The newest approved comments of one thread as an Atom feed (RFC 4287)."""
-    request[CORS_ORIGIN] = "*"
     context, site_id, name = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
 
     async def render() -> bytes:
@@ -124,18 +124,24 @@ def _own_address(context: Context, request: web.Request) -> str:
     return context.base_url + request.rel_url.raw_path
 
 
+@for_anyone
 async def counts(request: web.Request) -> web.Response:
     """How many approved comments threads have: `?thread=…&thread=…`."""
-    request[CORS_ORIGIN] = "*"
-    context, site = request.app[CONTEXT], request.match_info["site"]
-    await context.site(site, fresh=True)
-    wanted = list(dict.fromkeys(request.query.getall("thread", [])))
+    found = await request.app[RENDERINGS].shared.ask(request.raw_path, lambda: _counted(request))
+    return web.Response(body=found, headers=_COUNTS)
+
+
+async def _counted(request: web.Request) -> bytes:
+    site, wanted = request.match_info["site"], list(dict.fromkeys(request.query.getall("thread", [])))
+    if not sites.is_slug(site):
+        raise NotFound("There is no such site.")
+    found = await comments.counts(request.app[CONTEXT].store, site, wanted[: _COUNTS_MAX + 1])
     if not wanted:
         raise Invalid([FieldError("thread", "required", MESSAGES["required"])])
     if len(wanted) > _COUNTS_MAX or any(len(name) > THREAD_MAX for name in wanted):
         limit = _COUNTS_MAX if len(wanted) > _COUNTS_MAX else THREAD_MAX
         raise Invalid([FieldError("thread", "too_long", MESSAGES["too_long"], {"limit": limit})])
-    found = await comments.counts(context.store, site, wanted)
-    answer = json({"counts": found})
-    answer.headers[hdrs.CACHE_CONTROL] = "no-cache"
-    return answer
+    return to_json({"counts": found})
+
+
+_COUNTS = CIMultiDict({hdrs.CONTENT_TYPE: "application/json", **_OPEN})

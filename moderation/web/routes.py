@@ -23,6 +23,7 @@ from moderation.web import (
     static_files,
     stream,
     submit,
+    thread_page,
 )
 from moderation.web import schemas as s
 from moderation.web.context import CONTEXT
@@ -102,7 +103,11 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", _SITE + "/threads/{thread}/feed.atom", read.feed, answers={200: None, 304: None}),
     Route("GET", _SITE + "/counts", read.counts, answers={200: s.Counts}),
-    Route("GET", "/embed.js", embed.script, answers={200: None, 304: None}),
+    Route("GET", "/sites/{site}/threads/{thread}", thread_page.page, documented=False),
+    Route("POST", "/sites/{site}/threads/{thread}", submit.submit, documented=False),
+    Route("GET", "/embed.js", embed.script("embed"), answers={200: None, 304: None}),
+    Route("GET", "/read.js", embed.script("read"), answers={200: None, 304: None}),
+    Route("GET", "/counts.js", embed.script("counts"), answers={200: None, 304: None}),
     # moderators
     Route("GET", _API + "/comments", review_api.listing, V, query=s.CommentQuery, answers={200: s.CommentPage}),
     Route("GET", _API + "/comments/{id}", review_api.one, V, answers={200: s.CommentOut}),

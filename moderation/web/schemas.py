@@ -437,7 +437,23 @@ class Counts(Output):
     counts: dict[str, int]
 
 
+class ThreadPageQuery(BaseModel):
+    """Of the page for people: what other programs add to links is ignored."""
+
+    view: Literal["nested", "flat"] = "nested"
+    order: Literal["oldest", "newest"] = "oldest"
+    cursor: str = Field("", pattern=r"^([0-9a-f-]{36})?$")
+    at: str = Field("", pattern=r"^([0-9a-f-]{36})?$")
+    parent: str = Field("", pattern=r"^([0-9a-f-]{36})?$")
+    lang: str = Field("", pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$")
+    comment_status: Literal["", "pending", "approved"] = ""
+    comment_id: str = Field("", pattern=r"^([0-9a-f-]{36})?$")
+
+
 class PublicQuery(Input):
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
     order: Literal["oldest", "newest"] = "oldest"
+    view: Literal["flat", "nested"] = Field(
+        "flat", description="nested: whole conversations, each reply after what it answers, until `limit` is reached"
+    )

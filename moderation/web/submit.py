@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from typing import NamedTuple
-from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 from aiohttp import hdrs, web
 from pydantic_core import to_json
@@ -61,6 +61,8 @@ async def submit(request: web.Request) -> web.Response:
         site, _ = await context.site(request.match_info["site"])
         _allow_reading(request, site)
         fields = await _fields(request)
+        if "thread" in request.match_info:  # the page of the thread posts to itself
+            fields["thread"] = request.match_info["thread"]
         await _in_step()
         accepted, said, site = await _store(request, context, fields, is_json=kind == body.JSON)
     except ModerationError as error:
@@ -269,8 +271,24 @@ def _page_of_form(request: web.Request, site: Site) -> str:
     return referer if is_page else ""
 
 
+def _own_page(request: web.Request, accepted: Accepted | None = None) -> str:
+    """The thread's page of ours, if the form stood there: as it was looked at, else ''."""
+    if "thread" not in request.match_info:
+        return ""
+    kept = [(name, request.query[name]) for name in _LOOKS if name in request.query]
+    if accepted and accepted.status is Status.APPROVED:
+        kept.append(("at", accepted.comment_id))
+    address = request.app[CONTEXT].base_url + request.rel_url.raw_path
+    return address + ("?" + urlencode(kept) if kept else "")
+
+
 def _after_form(request: web.Request, site: Site, said: Submission, accepted: Accepted) -> web.Response:
-    target = said.redirect_to or _thread_page(site, said.thread) or _page_of_form(request, site)
+    target = (
+        said.redirect_to
+        or _own_page(request, accepted)
+        or _thread_page(site, said.thread)
+        or _page_of_form(request, site)
+    )
     if not target:
         link = status_url(request.app[CONTEXT], accepted.comment_id)
         return pages.page(request, "waiting.html", said.locale, status=202, status_url=link, message=WAITS)
@@ -297,6 +315,7 @@ def _ascii_host(netloc: str) -> str:
         return quote(netloc, _URL_SAFE, errors="surrogateescape")
 
 
+_LOOKS = ("view", "order", "lang")
 _RECEIPT = ("comment_status", "comment_id")
 _KEPT = ("thread", "parent", "thread_url", "thread_title", "locale", "redirect_to", "notify_replies", "external_id")
 
@@ -316,7 +335,7 @@ def _error_page(
     if site:
         page_of_form = _page_of_form(request, site)
         back = _thread_page(site, typed["thread"]) if typed.get("thread") else ""
-        back = back or page_of_form
+        back = _own_page(request) or back or page_of_form
         if page_of_form and not site.thread_url_template:
             typed.setdefault("redirect_to", page_of_form)  # the next post comes from here and knows the page no more
     origins = {*site.origins, origin_of(site.thread_url_template or "")} - {""} if site else set()
@@ -326,6 +345,7 @@ def _error_page(
         locale,
         status=problem.status_of(error),
         form_action=tuple(sorted(origins)),
+        framed_by=site.origins if site and "thread" in request.match_info else (),
         site=site,
         typed=typed,
         kept={name: typed[name] for name in _KEPT if typed.get(name)},

@@ -3,12 +3,10 @@
 import gzip
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-import moderation.web
 from tests.browser.conftest import Pages, Visit, barriers, fits
 from tests.browser.test_demo import picture
 from tests.service import Service
@@ -165,11 +163,16 @@ def test_a_service_that_is_away_is_said_so(press: Press, visit: Visit, service: 
     expect(page.get_by_text("After all.")).to_be_visible()
 
 
-def test_the_script_is_small_and_may_be_kept(service: Service) -> None:
-    source = Path(moderation.web.__file__).parent / "static" / "embed.js"
-    assert len(gzip.compress(source.read_bytes(), 9)) <= 9 * 1024
-    answer = service.get("/embed.js", origin="https://anywhere.example")
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-    assert service.get("/embed.js", **{"if-none-match": answer.headers["etag"]}).status == 304
+@pytest.mark.parametrize(("name", "limit_bytes"), [("embed", 9 * 1024), ("read", 6 * 1024), ("counts", 716)])
+def test_the_scripts_are_small_and_may_be_kept(service: Service, name: str, limit_bytes: int) -> None:
+    plain = service.get(f"/{name}.js", origin="https://anywhere.example")
+    assert plain.headers["content-type"].startswith("text/javascript")
+    assert plain.headers["access-control-allow-origin"] == "*"
+    assert plain.headers["cross-origin-resource-policy"] == "cross-origin"
+    packed = service.get(f"/{name}.js", **{"accept-encoding": "gzip, br"})
+    assert len(packed.raw) <= limit_bytes
+    assert gzip.decompress(packed.raw) == plain.raw
+    for answer, encoding in ((plain, {}), (packed, {"accept-encoding": "gzip"})):
+        kept = service.get(f"/{name}.js", **{"if-none-match": answer.headers["etag"], **encoding})
+        assert (kept.status, kept.raw) == (304, b"")
+    assert plain.headers["etag"] != packed.headers["etag"]

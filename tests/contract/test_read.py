@@ -1,9 +1,11 @@
 """Reading what was approved: for anyone, never stale, nothing private."""
 
+import gzip
 import json
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -316,3 +318,36 @@ def test_the_shell_erases_too(service: Service) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{site}: 1 erased" in found.stdout
     assert who not in found.stdout
+
+
+# sent packed
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sites/{site}/threads/41/comments", "/api/v1/sites/{site}/threads/41/feed.atom", "/sites/{site}/threads/41"])  # fmt: skip
+def test_who_accepts_gzip_gets_it_under_a_tag_of_its_own(service: Service, site: str, path: str) -> None:
+    path = path.format(site=site)
+    for _ in range(3):
+        approved(service, site)
+    plain = service.get(path)
+    packed = service.get(path, **{"accept-encoding": "gzip, br"})
+    assert (packed.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+    assert gzip.decompress(packed.raw) == plain.raw
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    tags = [answer.headers["etag"] for answer in (plain, packed)]
+    assert tags[0] != tags[1]
+    for encoding, tag in (("identity", tags[0]), ("gzip", tags[1])):
+        kept = service.get(path, **{"accept-encoding": encoding, "if-none-match": tag})
+        assert (kept.status, kept.raw, kept.headers["etag"]) == (304, b"", tag)
+
+
+def test_many_readers_at_once_get_the_same_and_nothing_old(service: Service, site: str) -> None:
+    """All who ask in one tick share an answer of Redis; whoever asks after a decision sees it."""
+    with ThreadPoolExecutor(8) as readers:
+        for number in range(1, 6):
+            approved(service, site)
+            found = list(
+                readers.map(lambda _: (read(service, site), read(service, site, "41", "?view=nested")), range(16))
+            )
+            assert {answer.json["total"] for pair in found for answer in pair} == {number}
+            counted = readers.map(lambda _: service.get(f"/api/v1/sites/{site}/counts?thread=41").json["counts"]["41"], range(16))  # fmt: skip
+            assert set(counted) == {number}

@@ -1,0 +1,1 @@
+customElements.get("comment-thread") || customElements.define("comment-thread", CommentThread);
