@@ -10,7 +10,7 @@ from moderation.store.comments import make_body, parse_value
 from moderation.store.connection import Store
 from moderation.store.erasure import duplicate_name
 
-AT_MOST = 20  # of one comment
+AT_MOST, _AGAIN_SECONDS = 20, 3600  # of one comment
 _REPLACED = ("name", "text", "masked", "original", "screening")
 
 
@@ -55,7 +55,7 @@ async def correct(store: Store, site: Site, comment: Comment, said: Submission, 
         case "duplicate":
             raise Conflict("You said this already: the same comment is waiting or published.", code="duplicate")
         case "often":
-            raise TooMany(3600)
+            raise TooMany(_AGAIN_SECONDS)
         case "stale":
             raise Conflict("It has changed in the meantime. Load the page again.", code="stale")
         case _:
