@@ -2,13 +2,27 @@
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from moderation.model import EVENTS, Decision, Role, Status
 
 Text100 = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
-WebAddress = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@]+([/?][^\s#]*)?$")]
+
+
+def _host_and_port(value: str) -> str:
+    parts = urlsplit(value)  # raises ValueError for brackets that do not close
+    if not parts.hostname or parts.port == 0:  # `port` raises it too
+        raise ValueError("names no host, or no port")
+    return value
+
+
+WebAddress = Annotated[
+    str,
+    StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@\\\x00-\x1f]+([/?][^\s#\x00-\x1f]*)?$"),
+    AfterValidator(_host_and_port),
+]
 EventName = Literal[EVENTS]  # type: ignore[valid-type]
 Id = Annotated[str, StringConstraints(max_length=64)]
 
