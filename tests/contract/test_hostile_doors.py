@@ -10,79 +10,27 @@ import itertools
 import json
 import re
 import socket
-import subprocess
-import sys
 import time
 import urllib.parse
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from moderation import links
-from moderation.privacy import Privacy
-from moderation.settings import load
-from tests.service import ADMIN, HTML, Answer, Service, running, said, until
+from tests.contract.house import ANSWERED_WITHIN_SECONDS, GONE, House, a_house
+from tests.service import ADMIN, HTML, Answer, said, until
 
 SECRET = "whsec_" + base64.b64encode(b"b" * 32).decode()
 TOKEN = {"authorization": f"Bearer {ADMIN}"}
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-ANSWERED_WITHIN_SECONDS = 10.0  # a hang, not a measure of speed
-GONE = "01990000-0000-7000-8000-0000000000ff"
-
-
-@dataclass
-class House:
-    """A service with something behind each door, and how to address it."""
-
-    service: Service
-    names: dict[str, str]
-    cookie: str
-    form_token: str
-
-    def fill(self, text: str) -> str:
-        filled = re.sub(r"<(\w+)>", lambda found: self.names.get(found[1], found[0]), text)
-        return urllib.parse.quote(filled, "/%?&=:;,[]{}()<>*+'\"\\|^`!$@#~-._ ").replace(" ", "%20")
-
-    def send(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        began = time.monotonic()
-        answer = self.service.request(method, self.fill(path), body, headers)
-        assert time.monotonic() - began < ANSWERED_WITHIN_SECONDS
-        return answer
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    data = tmp_path_factory.mktemp("doors")
-    with running(data, MODERATION_BOUNCE_SECRET=SECRET) as service:
-        site = service.site(notify=["mod@example.org"], notify_mode="off")
-        comment = service.comment(site)
-        made = service.send(
-            "POST", f"/api/v1/sites/{site}/endpoints", {"url": "http://127.0.0.1:9/x", "enabled": False}
-        )
-        command = [sys.executable, "-m", "moderation", "user", "add", "chief", "--role", "admin", "--data", str(data)]
-        shown = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL
-        )
-        own = {"origin": service.base, "sec-fetch-site": "same-origin"}
-        password = shown.stdout.split("password ")[1].strip()
-        entered = service.form("/review/sign-in", {"name": "chief", "password": password}, **own)
-        cookie = entered.headers["set-cookie"].partition(";")[0]
-        page = service.get("/review/account", None, cookie=cookie).text
-        token = re.search(r'name="form_token" value="([^"]+)"', page)
-        assert token
-        privacy = Privacy(load({"data_dir": data}, environ={}).keys())
-        recipient = privacy.address_id("mod@example.org")
-        subject = f"{comment['id']}/approve/{recipient}/1/{int(time.time()) + 3600}"
-        names = {
-            "site": site, "id": comment["id"], "status": urllib.parse.urlsplit(comment["status_url"]).path, "endpoint": made.json["id"], "gone": GONE,
-            "decide": f"/m/{subject}/{privacy.sign_link('moderate', subject)}",
-            "leave": links.unsubscribe(privacy, "", recipient, site, "0" * 20), "confirm": links.confirm(privacy, "", comment["id"]),
-        }  # fmt: skip
-        yield House(service, names, cookie, token[1])
+    with a_house(tmp_path_factory.mktemp("doors"), SECRET) as found:
+        yield found
 
 
 def is_clear(answer: Answer, *, api: bool) -> None:
@@ -653,4 +601,8 @@ def test_nothing_of_all_this_was_an_error_of_ours(house: House) -> None:
     log = house.service.log.read_text()
     assert "Traceback" not in log
     assert "unexpected error" not in log
-    assert not re.search(r"child process ended", log)
+    assert "child process ended" not in log
+    lines = [line for line in log.splitlines() if line.startswith("{")]
+    assert lines
+    assert all(json.loads(line)["event"] for line in lines)  # nobody but us begins a line
+    assert len(log) < 1_000_000
