@@ -2,7 +2,7 @@
 
 | key                               | type   | holds                                                   | life      | written by            |
 |-----------------------------------|--------|---------------------------------------------------------|-----------|-----------------------|
-| m:{g}:meta                        | hash   | partitions, data version                                | for ever  | first start           |
+| m:{g}:meta                        | hash   | partitions, data version, the key of hashes (sealed)    | for ever  | first start, reseal   |
 | m:{g}:tokens                      | hash   | token id → JSON (name, role, sites, hash)               | for ever  | people                |
 | m:{g}:token:<sha256>              | string | token id                                                | for ever  | people                |
 | m:{g}:users                       | hash   | name → JSON (argon2 hash, role, sites)                  | for ever  | people                |
