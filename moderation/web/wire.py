@@ -4,9 +4,9 @@ hold an address, and without the names of our libraries. aiohttp has no setting 
 
 from typing import Any
 
-from aiohttp import hdrs, web, web_response, web_urldispatcher
+from aiohttp import hdrs, http_parser, web, web_response, web_urldispatcher
 
-from moderation.errors import BadRequest
+from moderation.errors import BadRequest, ConfigurationError
 from moderation.log import get_logger
 from moderation.web import problem
 from moderation.web.answer import SAFE
@@ -15,8 +15,16 @@ log = get_logger(__name__)
 NAME = "moderation"
 
 
+_NO_PARSER = (
+    "aiohttp works without its C parser, and the one in Python takes requests that a proxy in front may read otherwise (smuggling): "
+    "unset AIOHTTP_NO_EXTENSIONS, or install aiohttp again from a wheel or with a C compiler"
+)
+
+
 def take_over() -> None:
-    """For the whole process; doing it twice changes nothing."""
+    """For the whole process; doing it twice changes nothing. Raises ConfigurationError without aiohttp's strict parser."""
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        raise ConfigurationError([_NO_PARSER])
     web_response.SERVER_SOFTWARE = NAME  # type: ignore[attr-defined]
     web.RequestHandler.handle_error = _refuse  # type: ignore[method-assign,assignment]
     web_urldispatcher._default_expect_handler = _expect

@@ -1,7 +1,11 @@
 """What is answered before any handler of ours: in our form, without the client's own bytes and without the names of our libraries."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,14 @@ BROKEN = {
     "long header": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + ADDRESS * 2000 + b"\r\n\r\n",
     "request line": b"GET / " + ADDRESS + b"\r\n\r\n",
 }
+
+
+def test_a_parser_that_can_be_fooled_is_not_used(data: Path) -> None:
+    environ = {**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"}
+    command = [sys.executable, "-m", "moderation", "serve", "--port", "0", "--data", str(data)]
+    refused = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2
+    assert "AIOHTTP_NO_EXTENSIONS" in refused.stderr
 
 
 def exchange(service: Service, raw: bytes) -> bytes:
@@ -53,6 +65,14 @@ def test_who_waits_for_it_is_told_to_go_on(service: Service, site: str) -> None:
         assert peer.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         peer.sendall(b"{}")
         assert peer.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+
+def test_who_never_says_a_whole_request_is_hung_up_on(service: Service, silent: list[socket.socket]) -> None:
+    """They were opened when the tests began (conftest), so that nobody waits for this."""
+    for peer in silent:
+        peer.settimeout(90)
+        assert peer.recv(1) == b""
+    assert service.get("/healthz").status == 200
 
 
 @pytest.mark.parametrize("raw", [b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"nonsense\r\n\r\n"])  # fmt: skip
