@@ -34,7 +34,7 @@ check: install
 # for long, and with other requests each time; `make test` has the short, repeatable form of the same
 FUZZ_SECONDS ?= 600
 fuzz: install
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout 7200 tests/contract/test_openapi.py
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout 7200 tests/contract/test_openapi.py tests/contract/test_life.py
 
 bench: install
 	$(BIN)/python -m tests.benchmark.submissions
