@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
-.PHONY: install run test unit check bench lock clean
+.PHONY: install run test unit check fuzz bench lock clean
 
 install: $(VENV)/.done
 $(VENV)/.done: requirements.lock requirements-dev.lock pyproject.toml
@@ -30,6 +30,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# for long, and with other requests each time; `make test` has the short, repeatable form of the same
+FUZZ_SECONDS ?= 600
+fuzz: install
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout 7200 tests/contract/test_openapi.py tests/contract/test_life.py
 
 bench: install
 	$(BIN)/python -m tests.benchmark.submissions

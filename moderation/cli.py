@@ -20,7 +20,7 @@ from moderation.model import Moderator, Role, Site
 from moderation.policy import Policy
 from moderation.screening.rulebook import problems
 from moderation.settings import Settings, load
-from moderation.store import people, sites, trial
+from moderation.store import people, reseal, sites, trial
 from moderation.store.connection import ReplyError, Store
 from moderation.submission import is_address
 
@@ -232,6 +232,33 @@ def token_add(
         async with service.store_of(settings) as store:
             _, token = await people.add_token(store, who, datetime.now(UTC).isoformat(timespec="seconds"))
         print(token)
+
+    _run(work())
+
+
+@app.command("reseal")
+def reseal_all(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = None,
+) -> None:
+    """Encrypt anew, with the newest of MODERATION_SECRET_KEY, what older ones encrypted; then those can be dropped. The service may run."""
+    settings = _settings(data_dir=data)
+    if not yes:
+        typer.confirm("Does every process of the service have all of these keys since its last start?", abort=True)
+
+    async def work() -> None:
+        async with service.store_of(settings) as store:
+            with typer.progressbar(length=max(1, await reseal.total(store)), label="comments", file=sys.stderr) as bar:
+                found = await reseal.run(store, bar.update)
+        print(f"{found.changed} sealed anew with the newest key")
+        if found.lost:
+            print(f"{found.lost} can't be opened: the key that sealed them is not among MODERATION_SECRET_KEY")
+        elif found.missed:
+            print(f"{found.missed} changed meanwhile; run it once more")
+        else:
+            print("Nothing needs an older key any more; docs/security.md says when links do not either.")
+        if not found.is_done:
+            raise typer.Exit(1)
 
     _run(work())
 

@@ -25,6 +25,7 @@ _STOP = frozenset(" \t\r\n<>()[]{},;:\"'«»“”‘’،؛?!؟|\\/=" + _AT_SIG
 _DOTS = ".\u3002\uff0e\uff61"  # IDNA reads all of them as dots (RFC 3490, section 3.1)
 _LABEL = re.compile(f"(?:^|[{_DOTS}])([^{_DOTS}]*)")
 _PLAIN = str.maketrans(dict.fromkeys(_AT_SIGNS, "@") | dict.fromkeys(_DOTS, "."))
+HASH_KEY = "hash_key"  # the field that holds it, and what it is bound to
 _LOCAL_MAX, _DOMAIN_MAX = 64, 253  # RFC 5321, section 4.5.3.1
 
 
@@ -39,20 +40,31 @@ def _derive(master: bytes, purpose: str) -> bytes:
 class Privacy:
     """All cryptography, with key objects built once. `masters` are 32-byte keys, newest first.
 
-    New text is sealed with the newest; every one opens. Hashes and signatures use the *oldest* key for look-ups, so
-    that rotation leaves pseudonyms as they are, and the newest for links.
+    New text is sealed with the newest; every one opens. Links are signed with the newest, and right under every one. Hashes have a key
+    of their own, made of the oldest at the first start and from then on kept, sealed, with the data (`adopt_hash_key`): so pseudonyms and
+    look-ups stay as they are whatever keys come and go.
     """
 
     def __init__(self, masters: list[bytes]) -> None:
         self._aead = {self._key_id(m): AESGCM(_derive(m, "seal")) for m in masters}
         self._newest = self._key_id(masters[0])
         self._seal_key = self._aead[self._newest]
-        self._hash = hashlib.blake2b(
-            digest_size=12, key=_derive(masters[-1], "hash")
-        )  # copied: the key is mixed in once
+        self._use_hash_key(_derive(masters[-1], "hash"))
         self._link_keys = [_derive(m, "link") for m in masters]
         self._new_field()
         os.register_at_fork(after_in_child=self._new_field)  # a child must not go on with the parent's nonces
+
+    def _use_hash_key(self, key: bytes) -> None:
+        self._hash_key = key
+        self._hash = hashlib.blake2b(digest_size=12, key=key)  # copied: the key is mixed in once
+
+    def sealed_hash_key(self) -> str:
+        """The key of hashes, to be kept with the data."""
+        return self.seal(base64.b64encode(self._hash_key).decode(), HASH_KEY)
+
+    def adopt_hash_key(self, sealed: str) -> None:
+        """Use the one that the data was written with. Raises Sealed when no key at hand opens it."""
+        self._use_hash_key(base64.b64decode(self.open(sealed, HASH_KEY)))
 
     @staticmethod
     def _key_id(master: bytes) -> str:
@@ -105,10 +117,14 @@ class Privacy:
         """128 bits in hex that nobody else can make for this purpose and subject."""
         return _link_token(self._link_keys[0], purpose, subject)
 
+    def signatures(self, purpose: str, subject: str) -> list[str]:
+        """What `sign_link` gives, and what it gave under older keys, newest first."""
+        return [_link_token(key, purpose, subject) for key in self._link_keys]
+
     def link_is_ours(self, purpose: str, subject: str, token: str) -> bool:
         """Check a token of `sign_link`, in constant time, under every key."""
         given = token.encode("utf-8", "replace")
-        return any(hmac.compare_digest(_link_token(k, purpose, subject).encode(), given) for k in self._link_keys)
+        return any(hmac.compare_digest(one.encode(), given) for one in self.signatures(purpose, subject))
 
 
 def _link_token(key: bytes, purpose: str, subject: str) -> str:

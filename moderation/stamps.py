@@ -10,6 +10,7 @@ import hmac
 from moderation.privacy import Privacy, normal_address
 
 PROOF_COOKIE, PROOF_SECONDS = "commenter", 365 * 86_400
+_IDENTITY = "identity-key"
 _IDENTITY_MAX_SECONDS = 2 * 86_400
 
 
@@ -41,8 +42,8 @@ def is_proved(privacy: Privacy, email: str, cookie: str) -> bool:
 
 
 def identity_key(privacy: Privacy, site: str) -> str:
-    """What the site signs with, 32 hexadecimal digits. It follows from the secret key and changes with it."""
-    return privacy.sign_link("identity-key", site)
+    """What the site signs with, 32 hexadecimal digits. It follows from the newest secret key; what was made of an older one is right as long as that is kept."""
+    return privacy.sign_link(_IDENTITY, site)
 
 
 def sign_identity(key: str, email: str, until: int) -> str:
@@ -59,5 +60,6 @@ def identity_is_right(privacy: Privacy, site: str, email: str, signed: str, at: 
         or not at <= int(until) <= at + _IDENTITY_MAX_SECONDS
     ):
         return False
-    expected = sign_identity(identity_key(privacy, site), email, int(until))
-    return hmac.compare_digest(expected.encode(), signed.encode("utf-8", "replace"))
+    given = signed.encode("utf-8", "replace")
+    keys = privacy.signatures(_IDENTITY, site)
+    return any(hmac.compare_digest(sign_identity(key, email, int(until)).encode(), given) for key in keys)

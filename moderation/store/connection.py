@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from moderation.errors import ConfigurationError, ModerationError
-from moderation.privacy import Privacy
+from moderation.privacy import HASH_KEY, Privacy, Sealed
 from moderation.redis_address import CLUSTER, RedisAddress
 from moderation.store import keys
 from moderation.store.cluster import ClusterPipe
@@ -59,11 +59,16 @@ async def open_store(where: str | RedisAddress, privacy: Privacy, partitions: in
     pipe = _pipe(address)
     try:
         await pipe.call_many(
-            [("HSETNX", keys.META, "partitions", partitions), ("HSETNX", keys.META, "version", DATA_VERSION)]
+            [
+                ("HSETNX", keys.META, "partitions", partitions),
+                ("HSETNX", keys.META, "version", DATA_VERSION),
+                ("HSETNX", keys.META, HASH_KEY, privacy.sealed_hash_key()),
+            ]
         )
         await _may_run_scripts(pipe)
-        stored, version = await pipe.call("HMGET", keys.META, "partitions", "version")
+        stored, version, hash_key = await pipe.call("HMGET", keys.META, "partitions", "version", HASH_KEY)
         _agree(stored, version, partitions)
+        _adopt(privacy, hash_key)
     except ModerationError as error:  # whoever waits for Redis opens again and again
         await pipe.close()
         refusal = error if isinstance(error, ReplyError) else error.__cause__
@@ -94,6 +99,18 @@ def _agree(stored: str, version: str, partitions: int) -> None:
                 f"MODERATION_PARTITIONS: the data is laid out in {stored} partitions, and that can't change; set it to {stored}"
             ]
         )
+
+
+def _adopt(privacy: Privacy, hash_key: str) -> None:
+    try:
+        privacy.adopt_hash_key(hash_key)
+    except Sealed:
+        raise ConfigurationError(
+            [
+                "MODERATION_SECRET_KEY: the data was written with another key; write that one behind the new one, separated by a space"
+                " (docs/security.md says how keys are changed)"
+            ]
+        ) from None
 
 
 _MENDING = {

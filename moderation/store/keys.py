@@ -2,7 +2,7 @@
 
 | key                               | type   | holds                                                   | life      | written by            |
 |-----------------------------------|--------|---------------------------------------------------------|-----------|-----------------------|
-| m:{g}:meta                        | hash   | partitions, data version                                | for ever  | first start           |
+| m:{g}:meta                        | hash   | partitions, data version, the key of hashes (sealed)    | for ever  | first start, reseal   |
 | m:{g}:tokens                      | hash   | token id → JSON (name, role, sites, hash)               | for ever  | people                |
 | m:{g}:token:<sha256>              | string | token id                                                | for ever  | people                |
 | m:{g}:users                       | hash   | name → JSON (argon2 hash, role, sites)                  | for ever  | people                |
@@ -11,7 +11,7 @@
 | m:{g}:sessions:<name>             | zset   | hashes of somebody's sessions by when they were opened  | 14 days   | sessions              |
 | m:{g}:desk:<name>                 | hash   | language, keys, filters that somebody set               | for ever  | sessions              |
 | m:{g}:batch:<sha256>              | string | JSON (by, ids) of what one press decided                | 1 min     | sessions              |
-| m:{g}:tries:<hash of a name>      | string | wrong tries to sign in                                  | 5 min     | web/desk/entry        |
+| m:{g}:tries:<hash>                | string | wrong tries to sign in: name and network, network, name | 5 min     | web/desk/entry        |
 | m:{g}:code:<sha256>               | string | a code of an authenticator app that was used            | 2 min     | web/desk/second_step  |
 | m:{g}:passkeys                    | hash   | credential → JSON (name, public key, count)             | for ever  | passkeys              |
 | m:{g}:challenge:<sha256>          | string | a challenge for a passkey that is not answered yet      | 5 min     | passkeys              |

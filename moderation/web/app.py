@@ -11,7 +11,7 @@ from moderation.letters import Letters
 from moderation.log import get_logger
 from moderation.settings import Settings
 from moderation.store.connection import Store
-from moderation.web import health, pages, routes
+from moderation.web import health, pages, routes, wire
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import outermost
 from moderation.web.rendered import RENDERINGS, Renderings
@@ -22,6 +22,7 @@ DRAIN_SECONDS = 20.0
 
 def build(settings: Settings, store: Store, *extra: Callable[[web.Application], None]) -> web.Application:
     """The application; `extra` add routes (the demo's)."""
+    wire.take_over()  # before the routes, which take what it puts in place
     app = web.Application(middlewares=[outermost])
     app[CONTEXT] = Context(settings, store, pages.environment(), Letters(settings.mail_templates))
     app[RENDERINGS] = Renderings(store)

@@ -7,7 +7,7 @@ from aiohttp import web
 from moderation.errors import Forbidden, NotFound, Unauthorized
 from moderation.model import Moderator, Role
 from moderation.store import people, sessions
-from moderation.web.context import CONTEXT
+from moderation.web.context import CONTEXT, Context
 
 SESSION_COOKIE = "moderation_session"
 _ADMIN = Moderator(name="admin", role=Role.ADMIN, contact=True)
@@ -29,13 +29,22 @@ async def who(request: web.Request) -> Moderator:
             if found:
                 return found
         raise Unauthorized()
-    session = request.cookies.get(SESSION_COOKIE, "")
-    seat = await sessions.find(context.store, session)
+    seat = await sessions.find(context.store, session_of(request))
     if not seat:
         raise Unauthorized()
     if request.method not in {"GET", "HEAD"}:
         same_origin(request)
     return seat.moderator
+
+
+def session_cookie(context: Context) -> str:
+    """Its name. Over https a browser takes the prefix from this very host only: no page of a neighbouring name can plant a session."""
+    return f"__Host-{SESSION_COOKIE}" if context.base_url.startswith("https://") else SESSION_COOKIE
+
+
+def session_of(request: web.Request) -> str:
+    """What the cookie says."""
+    return request.cookies.get(session_cookie(request.app[CONTEXT]), "")
 
 
 async def need(request: web.Request, role: Role, site: str | None = None) -> Moderator:

@@ -37,7 +37,7 @@ async def list_suppressions(request: web.Request) -> web.Response:
     query = body.validate(SuppressionQuery, {name: value for name, value in request.query.items() if value})
     store = request.app[CONTEXT].store
     if query.email:
-        found, more = await mailboxes.of_recipient(store, store.privacy.address_id(query.email)), None
+        found, more = await mailboxes.of_recipient(store, store.privacy.address_id(_address(query.email))), None
     else:
         found, more = await mailboxes.suppressions(store, query.cursor or "", query.limit)
     return json({"items": [asdict(one) for one in found], "next_cursor": more})

@@ -64,6 +64,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         response = _refuse_error(request, error)
     except web.HTTPException as error:
         if error.status < 400:
+            _make_safe(request, error)
             raise
         messages = {404: NotFound.message, 405: WRONG_METHOD}
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None

@@ -25,16 +25,28 @@ _WORDS = {
     400: "Unreadable", 401: "No or bad token", 403: "Not allowed", 404: "No such thing", 409: "Conflict", 413: "Over 1 MiB",
     415: "Other content type", 422: "Field errors", 429: "Too many", 503: "Redis can't store it now",
 }  # fmt: skip
+# what a path names ← the operation that makes it, its status, and where it stands in the answer
+_MADE = (
+    ("site", "/api/v1/sites", "201", "id"),
+    ("id", "/api/v1/sites/{site}/comments", "202", "id"),
+    ("thread", "/api/v1/sites/{site}/comments", "202", "thread"),
+    ("endpoint", "/api/v1/sites/{site}/endpoints", "201", "id"),
+    ("delivery", "/api/v1/sites/{site}/endpoints/{endpoint}/ping", "202", "delivery"),
+    ("job", "/api/v1/sites/{site}/endpoints/{endpoint}/replay", "202", "id"),
+    ("token", "/api/v1/tokens", "201", "id"),
+    ("recipient", "/api/v1/mail/suppressions", "201", "recipient"),
+)
+_HEADERS = {303: ("Location", "string"), 429: ("Retry-After", "integer"), 503: ("Retry-After", "integer")}
 
 
 def _failures(route: "Route") -> list[int]:
-    failures = [503]
+    failures = [400, 503, *route.refuses]
     if "{" in route.path:
         failures.append(404)
     if route.role:
         failures += [401, 403]
     if route.body:
-        failures += [400, 413, 415, 422]
+        failures += [413, 415, 422]
     if route.query:
         failures.append(422)
     if route.form:
@@ -47,7 +59,7 @@ def _failures(route: "Route") -> list[int]:
 def _operation(route: "Route", refs: dict[Any, Any]) -> dict[str, Any]:
     name = route.handler.__name__
     module = route.handler.__module__.rsplit(".", 1)[-1]
-    wp = "_wordpress" if "wp-comments" in route.path else ""
+    wp = "_wordpress" if "wp-comments" in route.path else "_page" if route.answers == {200: "text/html"} else ""
     operation: dict[str, Any] = {
         "operationId": f"{module}_{name}{wp}",
         "summary": (route.handler.__doc__ or name).strip().splitlines()[0],
@@ -61,7 +73,8 @@ def _operation(route: "Route", refs: dict[Any, Any]) -> dict[str, Any]:
     if route.query:
         schema = route.query.model_json_schema(ref_template="#/components/schemas/{model}")
         for key, value in schema["properties"].items():
-            operation["parameters"].append({"name": key, "in": "query", "required": False, "schema": value})
+            required = key in schema.get("required", ())
+            operation["parameters"].append({"name": key, "in": "query", "required": required, "schema": value})
     if route.body:
         kinds = _FORMS if route.form else _FORMS[:1]
         operation["requestBody"] = {
@@ -81,19 +94,27 @@ def _operation(route: "Route", refs: dict[Any, Any]) -> dict[str, Any]:
         operation["security"] = [{"bearer": []}]
         operation["description"] = f"Needs the right `{route.role.value}`."
     for status, model in sorted(route.answers.items()):
-        answer: dict[str, Any] = {"description": _WORDS[status]}
-        if model:
-            answer["content"] = {"application/json": {"schema": refs[model, "serialization"]}}
-        operation["responses"][str(status)] = answer
+        operation["responses"][str(status)] = _answer(route, status, model, "application/json", refs)
     for status in _failures(route):
-        operation["responses"].setdefault(
-            str(status),
-            {
-                "description": _WORDS[status],
-                "content": {"application/problem+json": {"schema": refs[s.Problem, "serialization"]}},
-            },
-        )
+        if str(status) not in operation["responses"]:
+            operation["responses"][str(status)] = _answer(route, status, s.Problem, "application/problem+json", refs)
     return operation
+
+
+def _answer(
+    route: "Route", status: int, model: type[BaseModel] | str | None, kind: str, refs: dict[Any, Any]
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": _WORDS[status]}
+    if isinstance(model, str):
+        answer["content"] = {model: {"schema": {"type": "string"}}}
+    elif model:
+        answer["content"] = {kind: {"schema": refs[model, "serialization"]}}
+        if route.html:
+            answer["content"]["text/html"] = {"schema": {"type": "string"}}
+    if status in _HEADERS:
+        name, kind_of = _HEADERS[status]
+        answer["headers"] = {name: {"schema": {"type": kind_of}}}
+    return answer
 
 
 def describe(routes: Iterable["Route"]) -> dict[str, Any]:
@@ -104,7 +125,7 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
         if route.body:
             wanted[route.body, "validation"] = None
         for model in route.answers.values():
-            if model:
+            if model and not isinstance(model, str):
                 wanted[model, "serialization"] = None
         if route.query:
             wanted[route.query, "validation"] = None
@@ -113,6 +134,8 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
+    for made in _MADE:
+        _link(paths, *made)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -127,6 +150,18 @@ def describe(routes: Iterable["Route"]) -> dict[str, Any]:
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _link(paths: dict[str, dict[str, Any]], name: str, maker: str, status: str, field: str) -> None:
+    """Where to go on with what was made (OpenAPI links)."""
+    links = paths[maker]["post"]["responses"][status].setdefault("links", {})
+    known = set(re.findall(r"{(\w+)}", maker))
+    for path, operations in paths.items():
+        wanted = set(re.findall(r"{(\w+)}", path))
+        if path.startswith("/api/") and name in wanted and wanted <= known | {name}:
+            values = {part: f"$request.path.{part}" for part in wanted & known} | {name: f"$response.body#/{field}"}
+            for operation in operations.values():
+                links[operation["operationId"]] = {"operationId": operation["operationId"], "parameters": values}
 
 
 async def document(request: web.Request) -> web.Response:

@@ -68,6 +68,8 @@ def page(
             "Content-Security-Policy": "; ".join(policy),
             "Referrer-Policy": "same-origin",
             "X-Robots-Tag": "noindex",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
             "Vary": "Accept, Accept-Language",
         },
     )

@@ -50,7 +50,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `role` None: no login. `documented` False: a page, not part of the API."""
+    """One operation. `role` None: no login. `documented` False: a page, not part of the API.
+
+    `answers`: status → model of the JSON, or the media type of what is no JSON, or None for no body. `refuses`: statuses beside those that
+    follow from the rest. `html`: browsers get a page.
+    """
 
     method: str
     path: str
@@ -58,8 +62,10 @@ class Route:
     role: Role | None = None
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
-    answers: dict[int, type[BaseModel] | None] = field(default_factory=dict)
+    answers: dict[int, type[BaseModel] | str | None] = field(default_factory=dict)
+    refuses: tuple[int, ...] = ()
     form: bool = False
+    html: bool = False
     documented: bool = True
 
 
@@ -79,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
         body=s.SubmissionIn,
         answers={202: s.Receipt, 201: s.Receipt, 303: None},
         form=True,
+        html=True,
     ),
     Route("OPTIONS", _SITE + "/comments", submit.preflight, answers={204: None}, documented=False),
     Route(
@@ -86,14 +93,23 @@ ROUTES: tuple[Route, ...] = (
         "/sites/{site}/wp-comments-post.php",
         submit.submit,
         body=s.SubmissionIn,
-        answers={202: s.Receipt, 303: None},
+        answers={202: s.Receipt, 201: s.Receipt, 303: None},
         form=True,
+        html=True,
     ),
     Route("OPTIONS", "/sites/{site}/wp-comments-post.php", submit.preflight, documented=False),
-    Route("GET", "/c/{id}/{token}", own_comment.page, answers={200: s.OwnComment}),
-    Route("POST", "/c/{id}/{token}", own_comment.act, documented=False),
-    Route("PATCH", "/c/{id}/{token}", own_comment.correct, body=s.CorrectionIn, answers={200: s.OwnComment}),
-    Route("DELETE", "/c/{id}/{token}", own_comment.withdraw, answers={204: None}),
+    Route("GET", "/c/{id}/{token}", own_comment.page, answers={200: s.PrivateStatus}, html=True),
+    Route("POST", "/c/{id}/{token}", own_comment.act, answers={200: "text/html", 303: None}, html=True),
+    Route(
+        "PATCH",
+        "/c/{id}/{token}",
+        own_comment.correct,
+        body=s.CorrectionIn,
+        answers={200: s.PrivateStatus},
+        refuses=(409, 429),
+        html=True,
+    ),
+    Route("DELETE", "/c/{id}/{token}", own_comment.withdraw, answers={204: None}, html=True),
     Route(
         "GET",
         _SITE + "/threads/{thread}/comments",
@@ -101,40 +117,70 @@ ROUTES: tuple[Route, ...] = (
         query=s.PublicQuery,
         answers={200: s.PublicPage, 304: None},
     ),
-    Route("GET", _SITE + "/threads/{thread}/feed.atom", read.feed, answers={200: None, 304: None}),
-    Route("GET", _SITE + "/counts", read.counts, answers={200: s.Counts}),
+    Route("GET", _SITE + "/threads/{thread}/feed.atom", read.feed, answers={200: "application/atom+xml", 304: None}),
+    Route("GET", _SITE + "/counts", read.counts, query=s.CountsQuery, answers={200: s.Counts}),
     Route("GET", "/sites/{site}/threads/{thread}", thread_page.page, documented=False),
     Route("POST", "/sites/{site}/threads/{thread}", submit.submit, documented=False),
-    Route("GET", "/embed.js", embed.script("embed"), answers={200: None, 304: None}),
-    Route("GET", "/read.js", embed.script("read"), answers={200: None, 304: None}),
-    Route("GET", "/counts.js", embed.script("counts"), answers={200: None, 304: None}),
+    Route("GET", "/embed.js", embed.script("embed"), answers={200: "text/javascript", 304: None}),
+    Route("GET", "/read.js", embed.script("read"), answers={200: "text/javascript", 304: None}),
+    Route("GET", "/counts.js", embed.script("counts"), answers={200: "text/javascript", 304: None}),
     # moderators
-    Route("GET", _API + "/comments", review_api.listing, V, query=s.CommentQuery, answers={200: s.CommentPage}),
-    Route("GET", _API + "/comments/{id}", review_api.one, V, answers={200: s.CommentOut}),
+    Route(
+        "GET",
+        _API + "/comments",
+        review_api.listing,
+        V,
+        query=s.CommentQuery,
+        answers={200: s.CommentPage},
+        refuses=(404,),
+    ),
+    Route("GET", _API + "/comments/{id}", review_api.one, V, answers={200: s.CommentWhole}),
     Route("POST", _API + "/comments/{id}/decisions", review_api.decide, M, s.DecisionIn, answers={200: s.CommentOut}),
     Route("POST", _API + "/comments/{id}/undo", review_api.undo, M, answers={200: s.CommentOut}),
     Route("DELETE", _API + "/comments/{id}", review_api.erase, A, answers={204: None}),
-    Route("POST", _API + "/comments/{id}/contact", review_api.contact, V, answers={200: None}),
-    Route("POST", _API + "/decisions", review_api.decide_many, M, s.BulkDecisionIn, answers={200: None}),
-    Route("POST", _API + "/queue/claim", review_api.claim, M, s.ClaimIn, answers={200: s.ClaimOut}),
-    Route("POST", _API + "/queue/release", review_api.release, M, s.ReleaseIn, answers={200: None}),
-    Route("GET", _API + "/queue/stream", stream.stream, V, answers={200: None}),
+    Route("POST", _API + "/comments/{id}/contact", review_api.contact, V, answers={200: s.ContactOut}),
+    Route("POST", _API + "/decisions", review_api.decide_many, M, s.BulkDecisionIn, answers={200: s.BulkOut}),
+    Route("POST", _API + "/queue/claim", review_api.claim, M, s.ClaimIn, answers={200: s.ClaimOut}, refuses=(404,)),
+    Route("POST", _API + "/queue/release", review_api.release, M, s.ReleaseIn, answers={200: s.ReleaseOut}),
+    Route(
+        "GET",
+        _API + "/queue/stream",
+        stream.stream,
+        V,
+        query=s.StreamQuery,
+        answers={200: "text/event-stream"},
+        refuses=(404, 429),
+    ),
     # admins
     Route("POST", _API + "/sites", admin_api.create_site, A, Site, answers={201: Site}),
-    Route("GET", _API + "/sites", admin_api.list_sites, A, answers={200: None}),
+    Route("GET", _API + "/sites", admin_api.list_sites, A, answers={200: s.SiteList}),
     Route("GET", _SITE, admin_api.get_site, A, answers={200: Site}),
-    Route("PATCH", _SITE, admin_api.change_site, A, answers={200: Site}),
+    Route("PATCH", _SITE, admin_api.change_site, A, s.SitePatch, answers={200: Site}),
     Route("DELETE", _SITE, admin_api.delete_site, A, answers={204: None}),
-    Route("GET", _SITE + "/audit", admin_api.audit, A, answers={200: None}),
-    Route("POST", _SITE + "/endpoints", delivery_api.create_endpoint, A, s.EndpointIn, answers={201: s.EndpointOut}),
-    Route("GET", _SITE + "/endpoints", delivery_api.list_endpoints, A, answers={200: None}),
+    Route("GET", _SITE + "/audit", admin_api.audit, A, answers={200: s.AuditOut}),
+    Route(
+        "POST",
+        _SITE + "/endpoints",
+        delivery_api.create_endpoint,
+        A,
+        s.EndpointIn,
+        answers={201: s.EndpointMade},
+        refuses=(409,),
+    ),
+    Route("GET", _SITE + "/endpoints", delivery_api.list_endpoints, A, answers={200: s.EndpointList}),
     Route("GET", _ENDPOINT, delivery_api.get_endpoint, A, answers={200: s.EndpointOut}),
     Route("PATCH", _ENDPOINT, delivery_api.change_endpoint, A, s.EndpointPatch, answers={200: s.EndpointOut}),
     Route("DELETE", _ENDPOINT, delivery_api.delete_endpoint, A, answers={204: None}),
     Route(
-        "POST", _ENDPOINT + "/rotate-secret", delivery_api.rotate_secret, A, s.RotateIn, answers={200: s.EndpointOut}
+        "POST",
+        _ENDPOINT + "/rotate-secret",
+        delivery_api.rotate_secret,
+        A,
+        s.RotateIn,
+        answers={200: s.EndpointRotated},
+        refuses=(409,),
     ),
-    Route("POST", _ENDPOINT + "/ping", delivery_api.ping, A, answers={202: None}),
+    Route("POST", _ENDPOINT + "/ping", delivery_api.ping, A, answers={202: s.PingOut}),
     Route(
         "GET",
         _ENDPOINT + "/deliveries",
@@ -143,25 +189,39 @@ ROUTES: tuple[Route, ...] = (
         query=s.DeliveryQuery,
         answers={200: s.DeliveryPage},
     ),
-    Route("POST", _ENDPOINT + "/replay", delivery_api.replay, A, s.ReplayIn, answers={202: s.JobOut}),
+    Route("POST", _ENDPOINT + "/replay", delivery_api.replay, A, s.ReplayIn, answers={202: s.JobOut}, refuses=(409,)),
     Route("GET", _API + "/deliveries/{delivery}", delivery_api.get_delivery, A, answers={200: s.DeliveryOut}),
-    Route("POST", _API + "/deliveries/{delivery}/retry", delivery_api.retry, A, answers={202: s.DeliveryOut}),
+    Route(
+        "POST",
+        _API + "/deliveries/{delivery}/retry",
+        delivery_api.retry,
+        A,
+        answers={202: s.DeliveryOut},
+        refuses=(409,),
+    ),
     Route("GET", _API + "/jobs/{job}", delivery_api.get_job, A, answers={200: s.JobOut}),
-    Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: None}),
+    Route("POST", _API + "/tokens", admin_api.create_token, A, s.TokenIn, answers={201: s.TokenMade}),
     Route("POST", _API + "/erase", admin_api.erase, A, s.EraseIn, answers={200: s.EraseOut}),
     Route("POST", _API + "/personal-data", admin_api.personal_data, A, s.EraseIn, answers={200: s.PersonalData}),
-    Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: None}),
+    Route("GET", _API + "/tokens", admin_api.list_tokens, A, answers={200: s.TokenList}),
     Route("DELETE", _API + "/tokens/{token}", admin_api.delete_token, A, answers={204: None}),
     # screening
-    Route("GET", _SITE + "/form", screening_api.form, answers={200: None}),
-    Route("GET", _SITE + "/identity-key", screening_api.identity_key, A, answers={200: None}),
-    Route("GET", _SITE + "/checkers", screening_api.list_checkers, A, answers={200: None}),
+    Route("GET", _SITE + "/form", screening_api.form, answers={200: s.FormOut}),
+    Route("GET", _SITE + "/identity-key", screening_api.identity_key, A, answers={200: s.IdentityKeyOut}),
+    Route("GET", _SITE + "/checkers", screening_api.list_checkers, A, answers={200: s.CheckerList}),
     Route("PUT", _SITE + "/checkers/akismet", screening_api.set_akismet, A, s.AkismetIn, answers={200: s.CheckerOut}),
     Route(
-        "PUT", _SITE + "/checkers/external", screening_api.set_external, A, s.ExternalIn, answers={200: s.CheckerOut}
+        "PUT", _SITE + "/checkers/external", screening_api.set_external, A, s.ExternalIn, answers={200: s.CheckerMade}
     ),
     Route("DELETE", _SITE + "/checkers/{checker}", screening_api.remove_checker, A, answers={204: None}),
-    Route("POST", _API + "/comments/{id}/screening", screening_api.answer, body=s.VerdictIn, answers={200: None}),
+    Route(
+        "POST",
+        _API + "/comments/{id}/screening",
+        screening_api.answer,
+        body=s.VerdictIn,
+        answers={200: s.ScreenedOut},
+        refuses=(401,),
+    ),
     Route("POST", _SITE + "/policy/try", screening_api.try_policy, A, s.PolicyTryIn, answers={200: s.TrialOut}),
     # mails
     Route("GET", _SITE + "/mails", mail_api.list_mails, A, query=s.DeliveryQuery, answers={200: s.DeliveryPage}),
@@ -180,9 +240,19 @@ ROUTES: tuple[Route, ...] = (
         A,
         s.SuppressionIn,
         answers={201: s.SuppressionOut},
+        refuses=(404,),
     ),
-    Route("DELETE", _API + "/mail/suppressions/{recipient}", mail_api.lift_suppression, A, answers={204: None}),
-    Route("POST", _API + "/mail/bounces", mail_api.bounce, body=s.BounceIn, answers={200: s.BounceOut}),
+    Route(
+        "DELETE",
+        _API + "/mail/suppressions/{recipient}",
+        mail_api.lift_suppression,
+        A,
+        query=s.LiftQuery,
+        answers={204: None},
+    ),
+    Route(
+        "POST", _API + "/mail/bounces", mail_api.bounce, body=s.BounceIn, answers={200: s.BounceOut}, refuses=(401, 404)
+    ),
     # links in mails
     Route("GET", _LINK, mail_links.moderation_page, documented=False),
     Route("POST", _LINK, mail_links.moderate, documented=False),
@@ -259,13 +329,13 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/review/mails/{kind}/{lang}", mail_api.preview, documented=False),
     Route("GET", "/static/{digest}/{name}", static_files.serve, documented=False),
     # what is sent
-    Route("GET", _API + "/events", openapi.events, answers={200: None}),
-    Route("GET", _API + "/events/{type}", openapi.event, answers={200: None}),
+    Route("GET", _API + "/events", openapi.events, answers={200: s.EventList}),
+    Route("GET", _API + "/events/{type}", openapi.event, answers={200: s.EventOut}),
     # running it
-    Route("GET", "/healthz", health.alive, answers={200: None}),
-    Route("GET", "/readyz", health.ready, answers={200: None, 503: None}),
-    Route("GET", "/metrics", health.metrics, answers={200: None}),
-    Route("GET", "/openapi.json", openapi.document, answers={200: None}),
+    Route("GET", "/healthz", health.alive, answers={200: s.AliveOut}),
+    Route("GET", "/readyz", health.ready, answers={200: s.ReadyOut, 503: s.ReadyOut}),
+    Route("GET", "/metrics", health.metrics, answers={200: "text/plain"}),
+    Route("GET", "/openapi.json", openapi.document, answers={200: s.OpenApiOut}),
     Route("GET", "/docs", openapi.page, documented=False),
 )
 

@@ -2,15 +2,30 @@
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from moderation.model import EVENTS, Decision, Role, Status
+from moderation.model import EVENTS, Decision, Role, Site, Status
 
 Text100 = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
-WebAddress = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@]+([/?][^\s#]*)?$")]
+
+
+def _host_and_port(value: str) -> str:
+    parts = urlsplit(value)  # raises ValueError for brackets that do not close
+    if not parts.hostname or parts.port == 0:  # `port` raises it too
+        raise ValueError("names no host, or no port")
+    return value
+
+
+WebAddress = Annotated[
+    str,
+    StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@\\\x00-\x1f]+([/?][^\s#\x00-\x1f]*)?$"),
+    AfterValidator(_host_and_port),
+]
 EventName = Literal[EVENTS]  # type: ignore[valid-type]
 Id = Annotated[str, StringConstraints(max_length=64)]
+_CURSOR = r"^([0-9a-f-]{36})?$"  # an empty parameter is none
 
 
 class Input(BaseModel):
@@ -25,7 +40,7 @@ class SubmissionIn(Input):
     """A comment. Forms may use the aliases of the documentation; JSON takes these and the same aliases."""
 
     author: str = Field(description="1–245 characters after trimming", max_length=245)
-    email: str = Field(description="never published", max_length=254)
+    email: str = Field(description="never published", max_length=254, json_schema_extra={"format": "email"})
     url: str = ""
     comment: str = Field(max_length=65_525)
     thread: str = Field(max_length=512)
@@ -64,17 +79,27 @@ class Problem(Output):
     errors: list[FieldProblem] | None = None
 
 
+class PrivateStatus(Output):
+    """What a commenter reads about a comment of theirs. Spam looks as if it waited."""
+
+    id: str
+    status: Literal["pending", "approved", "rejected"]
+    thread: str
+    created_at: str
+    reason: str | None
+
+
 class CommentQuery(Input):
     status: Status | None = None
     site: str | None = Field(None, max_length=63)
     thread: str | None = Field(None, max_length=512)
     author: str | None = Field(None, max_length=64)
     rule: str | None = Field(None, max_length=40, description="only what this rule of the screening spoke about")
-    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
+    language: str | None = Field(None, pattern=r"^([a-z]{2,3})?$")
     q: str | None = Field(None, max_length=200)
     sort: Literal["oldest", "newest", "risk"] = "oldest"
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
+    cursor: str | None = Field(None, pattern=_CURSOR)
 
 
 class DecisionIn(Input):
@@ -100,6 +125,18 @@ class ClaimIn(Input):
 
 class ReleaseIn(Input):
     ids: list[Id] | None = Field(None, max_length=500)
+
+
+class _Patch(Input):
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required", None))
+
+
+SitePatch = create_model(
+    "SitePatch",
+    __base__=_Patch,
+    __doc__="Fields of a site that change; of `policy`, too, only those that change.",
+    **{name: (field.annotation, field) for name, field in Site.model_fields.items() if name != "id"},  # type: ignore[call-overload]
+)
 
 
 class TokenIn(Input):
@@ -169,7 +206,7 @@ DeliveryState = Literal["queued", "failing", "delivered", "dead", "held", "cance
 class DeliveryQuery(Input):
     state: DeliveryState | None = None
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
+    cursor: str | None = Field(None, pattern=_CURSOR)
 
 
 class ReplayIn(Input):
@@ -180,13 +217,15 @@ class ReplayIn(Input):
     )
 
 
-Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True)]
+Email = Annotated[
+    str, StringConstraints(max_length=254, strip_whitespace=True), Field(json_schema_extra={"format": "email"})
+]
 
 
 class SuppressionQuery(Input):
-    email: Email | None = Field(None, description="only those of this address")
+    email: str | None = Field(None, max_length=254, description="only those of this address")
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, pattern=r"^[0-9a-f]{24}$")
+    cursor: str | None = Field(None, pattern=r"^([0-9a-f]{24})?$")
 
 
 class SuppressionIn(Input):
@@ -223,16 +262,6 @@ class EraseOut(Output):
 class CorrectionIn(Input):
     comment: str
     author: str | None = None
-
-
-class OwnComment(Output):
-    """A comment as its author is told of it; spam looks as if it waited."""
-
-    id: str
-    status: str
-    thread: str
-    created_at: str
-    reason: str | None
 
 
 class PersonalComment(Output):
@@ -299,7 +328,7 @@ class VerdictIn(Input):
 
 class PolicyTryIn(Input):
     policy: dict[str, Any] = Field(description="fields of the policy that change")
-    cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
+    cursor: str | None = Field(None, pattern=_CURSOR)
 
 
 class TrialOut(Output):
@@ -341,6 +370,17 @@ class DeliveryPage(Output):
     next_cursor: str | None
 
 
+class HealthOut(Output):
+    state: str
+    disabled_reason: str | None
+    disabled_at: str | None
+    failing_since: str | None
+    failures: int
+    paused_until: str | None
+    last_success_at: str | None
+    deliveries: dict[str, int]
+
+
 class EndpointOut(Output):
     id: str
     site: str
@@ -355,12 +395,35 @@ class EndpointOut(Output):
     public_key: str | None
     enabled: bool
     created_at: str
+    health: HealthOut | None = None
+    warning: str | None = Field(None, description="why nothing would be delivered there")
+
+
+class EndpointMade(EndpointOut):
+    secret: str = Field(description="whsec_…; shown this once")
+
+
+class EndpointRotated(EndpointMade):
+    old_valid_until: str
+
+
+class EndpointList(Output):
+    items: list[EndpointOut]
+
+
+class PingOut(Output):
+    delivery: str
+    event: str
 
 
 class JobOut(Output):
     id: str
     kind: str
     site: str
+    endpoint: str
+    at: str
+    by: str
+    replays: str | None = Field(description="deliveries in this state; null: of every state")
     state: Literal["queued", "running", "done"]
     done: int
     queued: int
@@ -400,6 +463,115 @@ class CommentOut(Output):
     screening: dict[str, Any]
     delivery: dict[str, Any]
     external_id: str | None
+
+
+class CommentWhole(CommentOut):
+    history: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+
+
+class ContactOut(Output):
+    id: str
+    email: str
+
+
+class BulkResult(Output):
+    id: str
+    status: Status | None
+    error: Problem | None = None
+
+
+class BulkOut(Output):
+    results: list[BulkResult]
+
+
+class ReleaseOut(Output):
+    released: list[str]
+
+
+class SiteList(Output):
+    items: list[Site]
+
+
+class AuditEntry(Output):
+    id: str
+    at: str
+    site: str
+    by: str
+    action: str
+
+
+class AuditOut(Output):
+    items: list[AuditEntry]
+
+
+class TokenOut(Output):
+    id: str
+    name: str
+    role: Role
+    sites: list[str] | None
+    contact: bool
+    created_at: str
+
+
+class TokenMade(TokenOut):
+    token: str = Field(description="shown this once")
+
+
+class TokenList(Output):
+    items: list[TokenOut]
+
+
+class FormOut(Output):
+    form_stamp: str
+    trap_field: str | None
+
+
+class IdentityKeyOut(Output):
+    key: str
+
+
+class CheckerList(Output):
+    items: list[CheckerOut]
+
+
+class CheckerMade(CheckerOut):
+    secret: str = Field(description="whsec_…; shown this once")
+    warning: str | None = None
+
+
+class ScreenedOut(Output):
+    id: str
+    status: Status
+
+
+class EventOut(Output):
+    """An event that is sent: its JSON Schema (2020-12) and a sample."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, serialize_by_alias=True)
+
+    type: str
+    description: str
+    json_schema: dict[str, Any] = Field(alias="schema")
+    sample: dict[str, Any]
+
+
+class EventList(Output):
+    items: list[EventOut]
+
+
+class AliveOut(Output):
+    status: Literal["ok"]
+
+
+class ReadyOut(Output):
+    status: Literal["ready", "unavailable"]
+    reasons: list[str] | None = None
+    degraded: list[str] | None = None
+
+
+class OpenApiOut(Output):
+    openapi: str
 
 
 class CommentPage(Output):
@@ -450,9 +622,23 @@ class ThreadPageQuery(BaseModel):
     comment_id: str = Field("", pattern=r"^([0-9a-f-]{36})?$")
 
 
+class CountsQuery(Input):
+    thread: list[Annotated[str, StringConstraints(max_length=512)]] = Field(
+        min_length=1, description="repeat it for several, 200 at most"
+    )
+
+
+class StreamQuery(Input):
+    site: str | None = Field(None, max_length=63)
+
+
+class LiftQuery(Input):
+    scope: str | None = Field(None, description="only this suppression of theirs")
+
+
 class PublicQuery(Input):
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
+    cursor: str | None = Field(None, pattern=_CURSOR)
     order: Literal["oldest", "newest"] = "oldest"
     view: Literal["flat", "nested"] = Field(
         "flat", description="nested: whole conversations, each reply after what it answers, until `limit` is reached"

@@ -11,6 +11,7 @@ from moderation.errors import ModerationError, TooMany
 from moderation.model import Role
 from moderation.store import live
 from moderation.store.live import Place
+from moderation.web.answer import SAFE
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT
 from moderation.web.finding import visible_sites
@@ -31,7 +32,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         raise TooMany(_COME_AGAIN_SECONDS, TOO_MANY_LISTENERS)
     place = Place.at(request.headers.get("Last-Event-ID", ""))
     response = web.StreamResponse(
-        headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
+        headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"} | dict(SAFE)
     )
     context.listeners += 1
     try:

@@ -239,6 +239,8 @@ def indexes(server: Valkey) -> dict[str, Any]:
         if ":audit:" in key:
             continue
         value = read[server.client.type(key)](key)
+        if key.endswith(":meta"):
+            value.pop("hash_key")
         found[key] = value.partition("\n")[0] if "}:c:" in key else value
     return found
 

@@ -247,7 +247,7 @@ def test_headers_that_could_do_harm_are_refused(service: Service, site: str, hea
     ("field", "value"),
     [("max_in_flight", 0), ("max_in_flight", 51), ("rate_per_second", 0), ("rate_per_second", 1001), ("threads", [""]), ("threads", ["x" * 513]),
      ("events", ["comment.unheard"]), ("events", []), ("url", "ftp://a.example/"), ("url", "https://u:p@a.example/"), ("url", "https://a.example/#x"),
-     ("secret", "whsec_mine"), ("url", "nonsense"), ("description", "x" * 501)],
+     ("secret", "whsec_mine"), ("url", "nonsense"), ("url", "http://[::1"), ("url", "http://a.example:99999/"), ("url", "http://a.example:0/"), ("url", "http://a.example\\@b.example"), ("description", "x" * 501)],
 )  # fmt: skip
 def test_what_an_endpoint_may_not_be_is_named(service: Service, site: str, field: str, value: Any) -> None:
     answer = service.send("POST", f"/api/v1/sites/{site}/endpoints", {"url": "https://a.example/", field: value})

@@ -259,6 +259,11 @@ def test_a_dripping_body_is_taken_and_holds_nobody_up(service: Service, site: st
         assert peer.recv(65536).startswith(b"HTTP/1.1 202")
 
 
+def test_silent_connections_hold_nobody_up(service: Service, site: str, silent: list[socket.socket]) -> None:
+    assert len(silent) == 30
+    assert service.comment(site)["status"] == "pending"
+
+
 def test_a_body_that_never_ends_is_given_up(service: Service, site: str) -> None:
     with socket.create_connection(("127.0.0.1", service.port), 60) as peer:
         peer.sendall(head(site, LENGTH) + BODY[:20])

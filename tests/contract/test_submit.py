@@ -251,6 +251,18 @@ def test_a_trusted_proxy_is_believed(data: Path) -> None:
         assert {a.status for a in post_until_slowed(service, service.site(policy={}), forged=True)} == {202}
 
 
+def test_an_ipv6_network_counts_as_one_address(data: Path) -> None:
+    with running(data, MODERATION_TRUSTED_PROXIES="127.0.0.0/8") as service:
+        site = service.site(policy={"rates": {"address": {"count": 5, "seconds": 3600}}})
+
+        def post(address: str) -> int:
+            return service.post(door(site), said(), **{"x-forwarded-for": address}).status
+
+        assert [post(f"2001:db8:1:2:{n:x}::{n:x}") for n in range(7)] == [202] * 5 + [429] * 2
+        assert post("2001:db8:1:3::1") == 202  # another customer
+        assert post("6.6.6.6, 2001:db8:1:2::9") == 429  # what a client put in front of the proxy's word
+
+
 def test_cross_origin_fetch_works_from_the_site(service: Service, site: str) -> None:
     asked = {
         "origin": ORIGIN,

@@ -1,5 +1,6 @@
 """The documentation is true: settings, commands, links and keys are all there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -68,6 +69,27 @@ def test_every_command_of_the_readme_exists() -> None:
     for name, below in used:
         found = program.commands[name]  # type: ignore[attr-defined]
         assert below in found.commands if hasattr(found, "commands") else True
+
+
+def test_every_test_that_shows_a_defence_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/security.md").read_text())
+    assert len(named) > 70
+    there: dict[str, set[str]] = {}
+    for path, name in named:
+        if path not in there:
+            source = ast.parse((ROOT / path).read_text())
+            there[path] = {n.name for n in source.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert name in there[path], f"{path}::{name}"
+
+
+def test_every_room_that_the_threats_name_exists() -> None:
+    rooms = set(
+        re.findall(r"`((?:web|store|workers|screening)/[\w/]+\.py|\w+\.py)`", (ROOT / "docs/security.md").read_text())
+    )
+    assert len(rooms) > 25
+    assert [
+        room for room in sorted(rooms) if not ((ROOT / "moderation" / room).exists() or (ROOT / room).exists())
+    ] == []
 
 
 def test_every_url_is_unique_and_named_once() -> None:

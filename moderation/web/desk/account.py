@@ -37,12 +37,14 @@ async def password(request: web.Request) -> web.Response:
     desk, fields = await frame.pressed(request, Role.VIEWER)
     name, fresh = desk.moderator.name, fields.get("new", "")
     try:
+        await entry.count_try(request, name)  # a session that was stolen is no password
         record = await people.user_record(desk.store, name)
         if not await entry.in_turn(people.password_fits, record, fields.get("old", "")):
             raise Invalid([FieldError("old", "invalid", NOT_YOURS)])
         entry.check_password(fresh, "new")
     except Invalid as error:
         return await _page(desk, status=422, errors=desk.problems(error))
+    await entry.forget_tries(request, name)
     await people.change_user(desk.store, name, password=await entry.in_turn(people.password_hash, fresh))
     await sessions.close_all(desk.store, name)
     response = await entry.signed_in(request, name)

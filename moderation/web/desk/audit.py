@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from moderation.errors import NotFound
 from moderation.store import review
+from moderation.web.answer import SAFE
 from moderation.web.desk import frame, table
 
 _PAGE = 100
@@ -37,7 +38,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     headers = table.headers(name) if kind == "csv" else {
         "Content-Type": "application/jsonl", "Content-Disposition": f'attachment; filename="{name}.jsonl"',
     }  # fmt: skip
-    response = web.StreamResponse(headers=headers | {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+    response = web.StreamResponse(headers=headers | dict(SAFE))
     await response.prepare(request)
     if kind == "csv":
         await response.write(table.MARK + table.lines([_COLUMNS]))

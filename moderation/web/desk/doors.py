@@ -6,7 +6,7 @@ from moderation.errors import Invalid, NotFound
 from moderation.model import Moderator, Role
 from moderation.store import people, sessions
 from moderation.web import body, pages, problem
-from moderation.web.auth import SESSION_COOKIE, same_origin
+from moderation.web.auth import same_origin, session_cookie, session_of
 from moderation.web.context import CONTEXT
 from moderation.web.desk import entry, frame, passkeys, second_step
 from moderation.web.middleware import locale_of
@@ -29,14 +29,14 @@ async def sign_in(request: web.Request) -> web.Response:
     fields = body.parse_form(await body.read(request))
     name, password = str(fields.get("name", ""))[:100], str(fields.get("password", ""))
     store = request.app[CONTEXT].store
-    await entry.count_try(store, name)
+    await entry.count_try(request, name)
     record = await people.user_record(store, name)
     fits = await entry.in_turn(people.password_fits, record, password)  # as slow for a name that nobody has
     if record is None or not fits:
         return _sign_in(request, status=401, message="The name or the password is wrong.", name=name)
     if "totp" in record:
         return await second_step.ask(request, name)
-    await entry.forget_tries(store, name)
+    await entry.forget_tries(request, name)
     return await entry.signed_in(request, name)
 
 
@@ -44,13 +44,19 @@ async def sign_out(request: web.Request) -> web.Response:
     """End the session, or all of them."""
     same_origin(request)
     fields = body.parse_form(await body.read(request))
-    store, session = request.app[CONTEXT].store, request.cookies.get(SESSION_COOKIE, "")
+    store, session = request.app[CONTEXT].store, session_of(request)
     seat = await sessions.find(store, session)
     if seat and fields.get("everywhere"):
         await sessions.close_all(store, seat.moderator.name)
     await sessions.close(store, session)
     response = frame.see(frame.SIGN_IN)
-    response.del_cookie(SESSION_COOKIE, path="/")
+    response.del_cookie(
+        session_cookie(request.app[CONTEXT]),
+        path="/",
+        secure=request.app[CONTEXT].base_url.startswith("https://"),
+        httponly=True,
+        samesite="Lax",
+    )
     return response
 
 

@@ -14,7 +14,7 @@ from moderation.store.connection import Store
 from moderation.store.sessions import Seat
 from moderation.submission import is_comment_id
 from moderation.web import body, pages, problem
-from moderation.web.auth import SESSION_COOKIE, same_origin
+from moderation.web.auth import same_origin, session_of
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import LOCALE, locale_of
 
@@ -92,11 +92,6 @@ class Desk:
     def problems(self, error: Invalid) -> dict[str, str]:
         """field → message, in the reader's language."""
         return {one["field"]: one["message"] for one in problem.field_messages(error, self.locale)}
-
-
-def session_of(request: web.Request) -> str:
-    """What the cookie says."""
-    return request.cookies.get(SESSION_COOKIE, "")
 
 
 def form_token(request: web.Request) -> str:

@@ -12,7 +12,7 @@ from moderation.store import passkeys, people
 from moderation.web import body
 from moderation.web.admin_api import now
 from moderation.web.answer import json as answer
-from moderation.web.auth import same_origin
+from moderation.web.auth import same_origin, session_of
 from moderation.web.context import CONTEXT
 from moderation.web.desk import entry, frame
 
@@ -58,7 +58,7 @@ async def _credential(request: web.Request) -> tuple[dict[str, Any], bytes]:
 
 def _check_token(desk: frame.Desk) -> None:
     token = desk.request.headers.get("X-Form-Token", "")
-    if not desk.store.privacy.link_is_ours("desk", frame.session_of(desk.request), token):
+    if not desk.store.privacy.link_is_ours("desk", session_of(desk.request), token):
         raise Forbidden("This page was open for too long. Load it again.", code="form_token")
 
 

@@ -59,13 +59,13 @@ async def answer(request: web.Request) -> web.Response:
     ours = store.privacy.link_is_ours("second step", f"{name} {until}", fields.get("proof", ""))
     if not ours or not until.isdigit() or int(until) < time.time():
         raise web.HTTPSeeOther(frame.SIGN_IN)
-    await entry.count_try(store, name)
+    await entry.count_try(request, name)
     record = await people.user_record(store, name)
     if record is None or "totp" not in record:
         raise Unauthorized()
     if not await _fits(store, name, store.privacy.open(record["totp"], f"totp:{name}"), fields.get("code", "")):
         return await ask(request, name, message=WRONG_CODE, status=401)
-    await entry.forget_tries(store, name)
+    await entry.forget_tries(request, name)
     return await entry.signed_in(request, name)
 
 
