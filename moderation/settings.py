@@ -162,7 +162,7 @@ class Settings(BaseModel):
         description="at the end /readyz says 503 this long and requests are still taken",
     )
     connections: int = Field(
-        1000, ge=10, le=100_000, description="open connections of one HTTP process; the silent make room for new ones"
+        1000, ge=50, le=100_000, description="open connections of one HTTP process; the silent make room for new ones"
     )
     partitions: int = Field(16, ge=1, le=256, description="fixed at first start; see docs/decisions")
     log_level: str = Field(

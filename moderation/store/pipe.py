@@ -78,7 +78,7 @@ class Pipe:
         connection = self._slots[turn]
         if connection is None or connection.transport is None:
             return None
-        if len(connection.waiting) > _BACKLOG_LIMIT:
+        if connection.is_full or len(connection.waiting) > _BACKLOG_LIMIT:
             raise Unavailable()
         return connection
 

@@ -18,12 +18,13 @@ from moderation.log import get_logger
 
 log = get_logger(__name__)
 _BACKLOG = 1024
-_AT_ONCE = 64  # connections accepted in one go: by so many the limit may be exceeded
-_SPARE_FILES = 64  # for Redis, logs, files
+_AT_ONCE = 16  # connections accepted in one go, so that answers are not held up
+_SPARE_FILES = 64  # for Redis, logs, files; beside those who are being refused
+SILENT_SECONDS = 1.0  # after which a connection may have to make room
 HEAD_WITHIN_SECONDS = 20.0  # the first request line and header of a connection
 STALL_SECONDS, ANSWER_WITHIN_SECONDS = 20.0, 300.0  # of an answer that is not read (further), and not read to its end
 _LOOK_SECONDS = 1.0
-_LAST_WORDS_SECONDS = 1.0
+_LAST_WORDS_SECONDS, _REFUSED_AT_ONCE = 1.0, 100
 _LET_IN_SECONDS = 0.05  # from accept to the connection, which asyncio makes in a task
 _COMPLAIN_SECONDS = 10.0
 _REFUSAL = (
@@ -39,6 +40,8 @@ class Listener:
         self._max = _affordable(connections_max)
         self._port: asyncio.Server | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._refused: set[_Refusal] = set()  # that are not over yet
+        self._made: set[RequestHandler] = set()  # open, or over and not looked at since
         self._complained_at = float("-inf")
 
     async def open(self, host: str, port: int, *, shared: bool) -> int:
@@ -86,19 +89,29 @@ class Listener:
             self._watch.cancel()
 
     def _admit(self) -> asyncio.Protocol:
-        if len(self._server.connections) < self._max or self._make_room():
-            return self._server()
-        if asyncio.get_running_loop().time() - self._complained_at > _COMPLAIN_SECONDS:
-            self._complained_at = asyncio.get_running_loop().time()
-            log.warning("too many connections; refusing more", limit=self._max)
-        return _Refusal()
+        if len(self._made) >= self._max:
+            self._made = {c for c in self._made if not _is_over(c)}
+            if len(self._made) >= self._max and not self._make_room():
+                return self._refuse()
+        made = self._server()
+        self._made.add(made)
+        return made
 
     def _make_room(self) -> bool:
         """Those that have been silent longest go, some at once, so that a flood does not search again and again."""
-        silent = [c for c in self._server.connections if _is_silent(c)]
+        before = asyncio.get_running_loop().time() - SILENT_SECONDS
+        silent = [c for c in self._made if _is_silent(c) and _silent_since(c) < before]
         for connection in heapq.nsmallest(1 + self._max // 50, silent, key=_silent_since):
             connection.force_close()
+            self._made.discard(connection)
         return bool(silent)
+
+    def _refuse(self) -> asyncio.Protocol:
+        now = asyncio.get_running_loop().time()
+        if now - self._complained_at > _COMPLAIN_SECONDS:
+            self._complained_at = now
+            log.warning("too many connections; refusing more", limit=self._max)
+        return _Refusal(self._refused)
 
     async def _look(self) -> None:
         """Ends connections that only take up room: a head that never ends, an answer that nobody reads."""
@@ -121,6 +134,10 @@ class Listener:
                     connection.force_close()
 
 
+def _is_over(connection: RequestHandler) -> bool:
+    return connection._manager is None
+
+
 def _is_silent(connection: RequestHandler) -> bool:
     """It waits for a request; perhaps for the rest of one's head."""
     return connection._waiter is not None
@@ -138,24 +155,34 @@ def _silent_since(connection: RequestHandler) -> float:
 def _affordable(connections: int) -> int:
     """As many as there may be open files, which are raised to what the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _AT_ONCE + _SPARE_FILES
+    wanted = connections + _REFUSED_AT_ONCE + _SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         if soft < wanted:
             log.warning("the system allows fewer open files than connections", files=soft, connections=connections)
-            return max(1, soft - _AT_ONCE - _SPARE_FILES)
+            return max(1, soft - _REFUSED_AT_ONCE - _SPARE_FILES)
     return connections
 
 
 class _Refusal(asyncio.Protocol):
     """503 and the end. What the client is sending is read and dropped for a moment: closing on it would reset the answer too."""
 
+    def __init__(self, others: "set[_Refusal]") -> None:
+        self._others = others
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        if len(self._others) >= _REFUSED_AT_ONCE:
+            transport.abort()
+            return
+        self._others.add(self)
         transport.write(
             b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
             b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_REFUSAL), _REFUSAL)
         )
         transport.write_eof()
         asyncio.get_running_loop().call_later(_LAST_WORDS_SECONDS, transport.abort)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._others.discard(self)

@@ -24,6 +24,7 @@ from moderation.web.schemas import PublicQuery
 
 _COUNTS_MAX, _FEED_ENTRIES = 200, 50
 _KEPT_MAX_BYTES = 64 * 1024 * 1024
+_ENTRY_BYTES = 600  # beside names and body; a thread that nobody wrote in has a body of 45 bytes
 
 
 class Rendered:
@@ -43,12 +44,16 @@ class Rendered:
 
     def put(self, what: tuple[str, ...], tag: str, rendered: bytes) -> None:
         """Keep it; an older version goes."""
-        old = self._kept.pop(what, ("", b""))
+        old = self._kept.pop(what, None)
         self._kept[what] = tag, rendered
-        self._size += len(rendered) - len(old[1])
+        self._size += _room(what, rendered) - (_room(what, old[1]) if old else 0)
         while self._size > _KEPT_MAX_BYTES and self._kept:
-            _, (_, gone) = self._kept.popitem(last=False)
-            self._size -= len(gone)
+            gone, (_, body) = self._kept.popitem(last=False)
+            self._size -= _room(gone, body)
+
+
+def _room(what: tuple[str, ...], rendered: bytes) -> int:
+    return _ENTRY_BYTES + len(rendered) + 4 * sum(map(len, what))
 
 
 RENDERED = web.AppKey("RENDERED", Rendered)
