@@ -50,7 +50,7 @@ class Privacy:
         self._hash = hashlib.blake2b(
             digest_size=12, key=_derive(masters[-1], "hash")
         )  # copied: the key is mixed in once
-        self._link_keys = [_derive(m, "link") for m in masters]
+        self._links = [hashlib.blake2b(digest_size=16, key=_derive(m, "link")) for m in masters]
         self._new_field()
         os.register_at_fork(after_in_child=self._new_field)  # a child must not go on with the parent's nonces
 
@@ -103,16 +103,18 @@ class Privacy:
 
     def sign_link(self, purpose: str, subject: str) -> str:
         """128 bits in hex that nobody else can make for this purpose and subject."""
-        return _link_token(self._link_keys[0], purpose, subject)
+        return _link_token(self._links[0], purpose, subject)
 
     def link_is_ours(self, purpose: str, subject: str, token: str) -> bool:
         """Check a token of `sign_link`, in constant time, under every key."""
         given = token.encode("utf-8", "replace")
-        return any(hmac.compare_digest(_link_token(k, purpose, subject).encode(), given) for k in self._link_keys)
+        return any(hmac.compare_digest(_link_token(k, purpose, subject).encode(), given) for k in self._links)
 
 
-def _link_token(key: bytes, purpose: str, subject: str) -> str:
-    return hashlib.blake2b(f"{purpose}\x00{subject}".encode(), digest_size=16, key=key).hexdigest()
+def _link_token(keyed: "hashlib.blake2b", purpose: str, subject: str) -> str:
+    found = keyed.copy()
+    found.update(f"{purpose}\x00{subject}".encode())
+    return found.hexdigest()
 
 
 def normal_address(email: str) -> str:

@@ -21,7 +21,7 @@ _COMPLAIN_SECONDS = 5.0
 class Caller(Protocol):
     """What the store speaks to: one server (`Pipe`) or a cluster of them (store/cluster.py)."""
 
-    async def call(self, *command: Any) -> Any:
+    def call(self, *command: Any) -> Awaitable[Any]:
         """One command. Raises Unavailable when Redis does not answer in time, ReplyError when it refuses."""
 
     async def call_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -41,10 +41,13 @@ class Pipe:
         self._watch: asyncio.Task[None] | None = None
         self._complained_at = float("-inf")
 
-    async def call(self, *command: Any) -> Any:
+    def call(self, *command: Any) -> Awaitable[Any]:
         """One command. Raises Unavailable when Redis does not answer in time, ReplyError when it refuses."""
-        connection = self._ready() or await self._open(self._turn)
-        return await connection.send(command)
+        connection = self._ready()  # no coroutine around the future: it cost a microsecond a comment
+        return connection.send(command) if connection else self._call_first(self._turn, command)
+
+    async def _call_first(self, turn: int, command: tuple[Any, ...]) -> Any:
+        return await (await self._open(turn)).send(command)
 
     async def call_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         """Several commands on one connection, in order, one write."""
