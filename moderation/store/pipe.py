@@ -30,6 +30,12 @@ class Caller(Protocol):
     async def close(self) -> None: ...
 
 
+def _look_at(answer: asyncio.Future[Any]) -> None:
+    """Else asyncio complains: when a line breaks all fail, and one was told of."""
+    if not answer.cancelled():
+        answer.exception()
+
+
 class Pipe:
     """Connections used in turn, opened when first needed and again after they broke. `dial` knows where to."""
 
@@ -52,7 +58,13 @@ class Pipe:
     async def call_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         """Several commands on one connection, in order, one write."""
         connection = self._ready() or await self._open(self._turn)
-        return list(await asyncio.gather(*[connection.send(command) for command in commands]))
+        answers = [connection.send(command) for command in commands]
+        try:
+            return [await answer for answer in answers]  # they come in order; gather costs three times as much
+        except BaseException:
+            for answer in answers:
+                answer.add_done_callback(_look_at)
+            raise
 
     async def attempt(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         """The same, with each command's error in its place."""

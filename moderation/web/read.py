@@ -17,7 +17,7 @@ from moderation.model import Status
 from moderation.store import comments, sites
 from moderation.submission import MESSAGES, THREAD_MAX
 from moderation.web import body
-from moderation.web.answer import json
+from moderation.web.answer import Whole, json
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN
 from moderation.web.schemas import PublicQuery
@@ -56,6 +56,7 @@ def _room(what: tuple[str, ...], rendered: bytes) -> int:
     return _ENTRY_BYTES + len(rendered) + 4 * sum(map(len, what))
 
 
+_NOTHING_ASKED = PublicQuery()
 RENDERED = web.AppKey("RENDERED", Rendered)
 
 
@@ -74,21 +75,24 @@ async def _answer(
     what = (site, thread, *shown)
     tag = hashlib.blake2b("\x00".join((version, *what)).encode(), digest_size=10).hexdigest()
     headers = {hdrs.ETAG: f'"{tag}"', hdrs.CACHE_CONTROL: "no-cache"}  # may be kept, must be asked about: never stale
-    if f'"{tag}"' in {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}:
+    had = request.headers.get(hdrs.IF_NONE_MATCH)
+    if had and f'"{tag}"' in {part.strip().removeprefix("W/") for part in had.split(",")}:
         return web.Response(status=304, headers=headers)
     kept = request.app[RENDERED]
     rendered = kept.get(what, tag)
     if rendered is None:
         rendered = await render()
         kept.put(what, tag, rendered)
-    return web.Response(body=rendered, headers=headers | {hdrs.CONTENT_TYPE: kind})
+    return Whole(body=rendered, headers=headers | {hdrs.CONTENT_TYPE: kind})
 
 
 async def thread(request: web.Request) -> web.Response:
     """Approved comments of one thread."""
     request[CORS_ORIGIN] = "*"
     context, site, name = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
-    query = body.validate(PublicQuery, {name: value for name, value in request.query.items() if value})
+    query = _NOTHING_ASKED
+    if request.rel_url.raw_query_string:
+        query = body.validate(PublicQuery, {name: value for name, value in request.query.items() if value})
 
     async def render() -> bytes:
         found = await comments.page(

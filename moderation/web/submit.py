@@ -24,7 +24,7 @@ from moderation.store import comments, erasure, past
 from moderation.store.comments import Accepted, StaleSite
 from moderation.submission import is_on_site, origin_of
 from moderation.web import body, pages, problem
-from moderation.web.answer import Receipt, json
+from moderation.web.answer import json
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN, locale_of
 from moderation.web.origins import check_origin
@@ -251,7 +251,7 @@ def _receipt(context: Context, said: Submission, accepted: Accepted) -> web.Resp
         "message": translate(said.locale, IS_PUBLISHED if published else WAITS),
         "status_url": status_url(context, accepted.comment_id),
     }
-    return Receipt(answer, 201 if published else 202)
+    return json(answer, 201 if published else 202)
 
 
 def _thread_page(site: Site, thread: str) -> str:

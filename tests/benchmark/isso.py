@@ -24,6 +24,7 @@ import urllib.request
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.benchmark.submissions import answers
 from tests.service import Service, free_port, said, until
@@ -47,6 +48,14 @@ salt = benchmark
 """
 
 
+class Server(NamedTuple):
+    """Where to submit to and to read from, and the process that answers."""
+
+    submit: str
+    read: str
+    pid: int
+
+
 def install(folder: Path) -> Path:
     """The programs of a virtual environment that has Isso."""
     programs = folder / "bin"
@@ -57,8 +66,8 @@ def install(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def isso(programs: Path, folder: Path, workers: int) -> Iterator[tuple[str, str]]:
-    """The addresses to submit to and to read from."""
+def isso(programs: Path, folder: Path, workers: int) -> Iterator[Server]:
+    """Isso, with a thread to read."""
     port, database = free_port(), folder / "comments.db"
     configuration = folder / "isso.cfg"
     configuration.write_text(_CONFIGURATION.format(database=database, port=port))
@@ -81,7 +90,7 @@ def isso(programs: Path, folder: Path, workers: int) -> Iterator[tuple[str, str]
             rows.commit()
         read = f"{base}/?uri={page}&limit={COUNT}&nested_limit={COUNT}"
         assert len(json.load(urllib.request.urlopen(read))["replies"]) == COUNT
-        yield f"{base}/new?uri={urllib.parse.quote('/submitted/', safe='')}", read
+        yield Server(f"{base}/new?uri={urllib.parse.quote('/submitted/', safe='')}", read, process.pid)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -94,7 +103,7 @@ def isso(programs: Path, folder: Path, workers: int) -> Iterator[tuple[str, str]
 
 
 @contextlib.contextmanager
-def ours(folder: Path) -> Iterator[tuple[str, str]]:
+def ours(folder: Path) -> Iterator[Server]:
     """The same of our own service."""
     environ = {"MODERATION_TRUSTED_PROXIES": "127.0.0.0/8", "MODERATION_LOG_LEVEL": "warning"}
     service = Service(folder, environ, ("serve", "--no-workers")).start()
@@ -106,7 +115,8 @@ def ours(folder: Path) -> Iterator[tuple[str, str]]:
             assert service.decide(comment["id"], "approve").status == 200
         read = f"/api/v1/sites/{site}/threads/read/comments?limit={COUNT}"
         assert len(service.get(read).json["items"]) == COUNT
-        yield f"{service.base}/api/v1/sites/{site}/comments", service.base + read
+        assert service.process
+        yield Server(f"{service.base}/api/v1/sites/{site}/comments", service.base + read, service.process.pid)
     finally:
         service.stop()
 
@@ -128,8 +138,8 @@ def measure(programs: Path, folder: Path, rounds: int, connections: int, workers
     theirs_in.mkdir()
     with isso(programs, theirs_in, workers) as theirs, ours(ours_in) as own:
         slices = {
-            ("submissions", "Isso"): (theirs[0], "isso"), ("submissions", "ours"): (own[0], "ours"),
-            ("reads", "Isso"): (theirs[1], "read"), ("reads", "ours"): (own[1], "read"),
+            ("submissions", "Isso"): (theirs.submit, "isso"), ("submissions", "ours"): (own.submit, "ours"),
+            ("reads", "Isso"): (theirs.read, "read"), ("reads", "ours"): (own.read, "read"),
         }  # fmt: skip
         found: dict[tuple[str, str], list[float]] = {name: [] for name in slices}
         for number in range(-1, rounds):  # the first warms up
