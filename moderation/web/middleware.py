@@ -22,7 +22,7 @@ WRONG_METHOD = "This address does not take this method."
 
 def locale_of(request: web.Request, fallback: str = "en") -> str:
     """The language that was chosen at the desk, else the visitor's, as far as we speak it."""
-    if LOCALE in request:
+    if len(request) and LOCALE in request:  # looking for what is not there raises and catches an error
         return request[LOCALE]
     wanted = request.headers.get(hdrs.ACCEPT_LANGUAGE)
     return accepted(wanted, fallback) if wanted else fallback
@@ -94,7 +94,7 @@ def _make_safe(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in SAFE.items():
         if name not in headers:
             headers[name] = value
-    origin = request.get(CORS_ORIGIN)
+    origin = request.get(CORS_ORIGIN) if len(request) else None
     if origin:
         headers["Access-Control-Allow-Origin"] = origin
         if origin != "*":  # a page of the site: the proof of an address may come along (moderation/stamps.py)
