@@ -38,6 +38,9 @@ fuzz: install
 
 bench: install
 	$(BIN)/python -m tests.benchmark.submissions
+	$(BIN)/python -m tests.benchmark.reads
+	$(BIN)/python -m tests.benchmark.growth --first 5000 --all 20000
+	$(BIN)/python -m tests.benchmark.scale --big 100000 --rounds 100
 	$(BIN)/python -m tests.benchmark.memory
 
 # the locks carry hashes and no registry address

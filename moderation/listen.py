@@ -17,6 +17,7 @@ from moderation.errors import ConfigurationError
 from moderation.model import EVENTS, Endpoint
 from moderation.privacy import new_secret
 from moderation.settings import Settings
+from moderation.stop import stop_on_signal
 from moderation.store import endpoints, sites
 from moderation.store.endpoints import Keys
 
@@ -91,7 +92,7 @@ async def _subscribed(settings: Settings, site: str, url: str) -> AsyncIterator[
 
 async def run(settings: Settings, *, host: str, port: int, secret: str, site: str) -> None:
     """Listen until a signal."""
-    stop = service.stop_on_signal()
+    stop = stop_on_signal()
 
     def say(text: str) -> None:
         print(text, flush=True)  # noqa: T201  this is what it is for

@@ -50,7 +50,7 @@ class Privacy:
         self._newest = self._key_id(masters[0])
         self._seal_key = self._aead[self._newest]
         self._use_hash_key(_derive(masters[-1], "hash"))
-        self._link_keys = [_derive(m, "link") for m in masters]
+        self._links = [hashlib.blake2b(digest_size=16, key=_derive(m, "link")) for m in masters]
         self._new_field()
         os.register_at_fork(after_in_child=self._new_field)  # a child must not go on with the parent's nonces
 
@@ -115,11 +115,11 @@ class Privacy:
 
     def sign_link(self, purpose: str, subject: str) -> str:
         """128 bits in hex that nobody else can make for this purpose and subject."""
-        return _link_token(self._link_keys[0], purpose, subject)
+        return _link_token(self._links[0], purpose, subject)
 
     def signatures(self, purpose: str, subject: str) -> list[str]:
         """What `sign_link` gives, and what it gave under older keys, newest first."""
-        return [_link_token(key, purpose, subject) for key in self._link_keys]
+        return [_link_token(key, purpose, subject) for key in self._links]
 
     def link_is_ours(self, purpose: str, subject: str, token: str) -> bool:
         """Check a token of `sign_link`, in constant time, under every key."""
@@ -127,8 +127,10 @@ class Privacy:
         return any(hmac.compare_digest(one.encode(), given) for one in self.signatures(purpose, subject))
 
 
-def _link_token(key: bytes, purpose: str, subject: str) -> str:
-    return hashlib.blake2b(f"{purpose}\x00{subject}".encode(), digest_size=16, key=key).hexdigest()
+def _link_token(keyed: "hashlib.blake2b", purpose: str, subject: str) -> str:
+    found = keyed.copy()
+    found.update(f"{purpose}\x00{subject}".encode())
+    return found.hexdigest()
 
 
 def normal_address(email: str) -> str:

@@ -15,15 +15,17 @@ from moderation.errors import ConfigurationError, Unavailable
 from moderation.log import get_logger
 from moderation.privacy import Privacy
 from moderation.redis_address import RedisAddress
-from moderation.settings import Settings
+from moderation.settings import GRACE_MAX_SECONDS, Settings
+from moderation.stop import Stop, stop_on_signal
 from moderation.store.connection import ReplyError, Store, open_store, refused
 from moderation.store.durability import inspect, reason
 from moderation.store.embedded import EmbeddedServer, die_with_parent
 from moderation.web import app as web_app
 
 log = get_logger(__name__)
-PARENT = "SERVE_PARENT_PID"
+PARENT, LISTENING = "SERVE_PARENT_PID", "SERVE_LISTENING_FD"
 _HEALTHY_SECONDS = 10.0
+_END_WITHIN_SECONDS = GRACE_MAX_SECONDS + 25.0
 
 
 def environment(settings: Settings, address: RedisAddress) -> dict[str, str]:
@@ -106,22 +108,50 @@ async def refuse_unsafe(address: RedisAddress, settings: Settings) -> None:
         )
 
 
-async def _keep_running(name: str, arguments: list[str], environ: dict[str, str], stop: asyncio.Event) -> None:
+class _Listening:
+    """Through which child processes say that they listen: a byte each, into a pipe."""
+
+    def __init__(self) -> None:
+        self._read, self.write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self.write, False)
+        self._count = 0
+        self._more = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._read, self._came)
+
+    def _came(self) -> None:
+        self._count += len(os.read(self._read, 64))
+        self._more.set()
+
+    async def until(self, count: int) -> None:
+        while self._count < count:
+            self._more.clear()
+            await self._more.wait()
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._read)
+        os.close(self._read)
+        os.close(self.write)
+
+
+async def _keep_running(
+    name: str, arguments: list[str], environ: dict[str, str], stop: Stop, passed: tuple[int, ...] = ()
+) -> None:
     """A child process, started again whenever it ends by itself; asked to end with us."""
     pause = 0.1
     while not stop.is_set():
         started = time.monotonic()
         child = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, env=environ, stdin=asyncio.subprocess.DEVNULL, preexec_fn=die_with_parent
-        )
+            sys.executable, *arguments, env=environ, stdin=asyncio.subprocess.DEVNULL, preexec_fn=die_with_parent, pass_fds=passed
+        )  # fmt: skip
         ended, stopping = asyncio.ensure_future(child.wait()), asyncio.ensure_future(stop.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if stop.is_set():
             with contextlib.suppress(ProcessLookupError):
-                child.terminate()
+                child.send_signal(signal.SIGINT if stop.hurry.is_set() else signal.SIGTERM)
             try:
-                await asyncio.wait_for(ended, 30)
+                await asyncio.wait_for(ended, _END_WITHIN_SECONDS)
             except TimeoutError:
                 child.kill()
             return
@@ -131,14 +161,6 @@ async def _keep_running(name: str, arguments: list[str], environ: dict[str, str]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, 5.0)
-
-
-def stop_on_signal() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 async def run(
@@ -151,7 +173,7 @@ async def run(
 ) -> None:
     """The whole service until a signal: Redis, workers, HTTP; down in the reverse order."""
     stop = stop_on_signal()
-    if not web_app.port_is_free(settings.host, settings.port) and settings.processes == 1:
+    if not (settings.share_port or settings.processes > 1 or web_app.port_is_free(settings.host, settings.port)):
         raise ConfigurationError(
             [f"MODERATION_PORT: {settings.host}:{settings.port} is taken; choose another (--port)"]
         )
@@ -166,17 +188,40 @@ async def run(
             if workers:
                 children.append(asyncio.create_task(_keep_running("worker", ["-m", "workers"], environ, stop)))
             if settings.processes > 1:
-                for number in range(settings.processes):
-                    arguments = ["-m", "moderation", "http-process"]
-                    children.append(asyncio.create_task(_keep_running(f"http {number}", arguments, environ, stop)))
-                announce(settings.port)
-                await stop.wait()
+                await _http_processes(settings, children, environ, stop, announce)
             else:
                 await web_app.serve(web_app.build(settings, store, *extra), stop, announce)
         finally:
             stop.set()
             await asyncio.gather(*children)
             await store.close()
+
+
+async def _http_processes(
+    settings: Settings,
+    children: list[asyncio.Task[None]],
+    environ: dict[str, str],
+    stop: Stop,
+    announce: Callable[[int], None],
+) -> None:
+    """Start them, announce the port once all listen, wait for the end."""
+    listening = _Listening()
+    environ = environ | {LISTENING: str(listening.write)}
+    for number in range(settings.processes):
+        child = _keep_running(f"http {number}", ["-m", "moderation", "http-process"], environ, stop, (listening.write,))
+        children.append(asyncio.create_task(child))
+    all_listen, stopping = asyncio.create_task(listening.until(settings.processes)), asyncio.create_task(stop.wait())
+    await asyncio.wait({all_listen, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if all_listen.done():
+        announce(settings.port)
+    all_listen.cancel()
+    await stopping
+    listening.close()
+
+
+def _say_that_we_listen(_: int) -> None:
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):
+        os.write(int(os.environ[LISTENING]), b".")
 
 
 async def http_process(settings: Settings) -> None:
@@ -186,6 +231,6 @@ async def http_process(settings: Settings) -> None:
     assert address is not None
     store = await open_store(address, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
     try:
-        await web_app.serve(web_app.build(settings, store), stop, lambda _: None)
+        await web_app.serve(web_app.build(settings, store), stop, _say_that_we_listen)
     finally:
         await store.close()

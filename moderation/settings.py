@@ -22,6 +22,7 @@ from moderation.hosts import ascii_host
 from moderation.redis_address import RedisAddress, Tls
 
 PREFIX = "MODERATION_"
+GRACE_MAX_SECONDS = 15.0  # what stops us waits 45 s in all: deploy/
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -151,6 +152,18 @@ class Settings(BaseModel):
     egress_allow: Networks = Field((), description="private networks to which webhooks may go")
     trusted_proxies: Networks = Field((), description="networks whose X-Forwarded-For is believed")
     processes: int = Field(1, ge=1, le=64, description="HTTP processes sharing the port")
+    share_port: bool = Field(
+        False, description="another service may listen on the same port, for a restart without a gap"
+    )
+    grace_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=GRACE_MAX_SECONDS,
+        description="at the end /readyz says 503 this long and requests are still taken",
+    )
+    connections: int = Field(
+        1000, ge=50, le=100_000, description="open connections of one HTTP process; the silent make room for new ones"
+    )
     partitions: int = Field(16, ge=1, le=256, description="fixed at first start; see docs/decisions")
     log_level: str = Field(
         "info", pattern="(?i)^(debug|info|warning|error)$", description="debug, info, warning, error"

@@ -139,7 +139,8 @@ class _Reader:
 
     def __init__(self, fields: Mapping[str, object], *, json: bool, trap: str | None) -> None:
         self.found: dict[str, FieldError] = {}
-        self.values = values = dict[str, str]()
+        values: dict[str, str] = {}
+        self.values = values
         for key, value in fields.items():
             field = FIELD_OF.get(key)
             if field is None:

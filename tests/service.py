@@ -84,7 +84,7 @@ class Service:
     def start(self) -> "Service":
         self.data.mkdir(parents=True, exist_ok=True)
         environ = {k: v for k, v in os.environ.items() if not k.startswith("MODERATION_")}
-        environ |= {"MODERATION_ADMIN_TOKEN": ADMIN, "MODERATION_EGRESS_ALLOW": "127.0.0.0/8", **self.environ}
+        environ |= {"MODERATION_ADMIN_TOKEN": ADMIN, "MODERATION_EGRESS_ALLOW": "127.0.0.0/8", "MODERATION_GRACE_SECONDS": "0", **self.environ}  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "moderation", *self.command, "--port", str(self.port), "--data", str(self.data)],

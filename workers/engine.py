@@ -27,7 +27,7 @@ PER_LANE = 5
 LEASE_MS = 6_000
 RENEW_SECONDS = 2.0
 SWEEP_SECONDS = 20.0  # looks at every partition this often, should a nudge be lost
-DRAIN_SECONDS = 25.0
+DRAIN_SECONDS = 10.0  # at the end, for attempts that run; what then still runs is given back
 _AGAIN_SECONDS, _AGAIN_MAX_SECONDS = 0.1, 1.0  # after a partition was out of reach
 
 
@@ -38,7 +38,7 @@ class Sender(Protocol):
 
 
 class Engine:
-    """Runs until `stop` is called, then lets what is in flight end."""
+    """Runs until `stop` is called, then lets what is in flight end, and gives back what does not."""
 
     def __init__(self, store: Store, senders: Mapping[str, Sender]) -> None:
         self._store = store
@@ -78,6 +78,15 @@ class Engine:
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
         helpers[1].cancel()
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        """What is still under way is broken off, and due again at once: another worker makes it under the same id."""
+        left = [job for job, _ in self._leases.values()]
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*[outbox.renew(self._store, job, 0) for job in left], return_exceptions=True)
 
     async def _take_due(self) -> None:
         now = time.monotonic()

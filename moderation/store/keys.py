@@ -41,7 +41,7 @@
 | m:{pNN}:ck:<slug>                 | hash   | outside checker → JSON, secrets sealed                  | for ever  | checkers              |
 | m:{pNN}:cl:<comment id>           | string | address and browser for outside checkers, sealed        | 15 days   | submit                |
 | m:{pNN}:x:<slug>                  | hash   | the site's own id of a comment → ours                   | for ever  | submit, settle, import |
-| m:{pNN}:dup:<hash>                | string | comment id                                              | window    | submit                |
+| m:{pNN}:dup:<hash>                | string | the last 12 digits of a comment's id                    | window    | submit                |
 | m:{pNN}:idem:<hash>               | string | comment id, content hash                                | 24 h      | submit                |
 | m:{pNN}:rate:<hash>               | string | GCRA: theoretical arrival time, ms                      | seconds   | submit                |
 | m:{pNN}:claims:<slug>             | zset   | comment id by end of lease, ms                          | for ever  | claim, release, decide|

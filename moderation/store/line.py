@@ -15,6 +15,7 @@ import hiredis
 from moderation.errors import ConfigurationError, ModerationError, Unavailable
 from moderation.redis_address import Node, RedisAddress, Tls
 
+UNSENT_MAX_BYTES = 16 * 1024 * 1024  # of one connection
 ANSWER_WITHIN_SECONDS = 1.5  # leaves room for the contract's 2 s
 _REFUSALS = (
     "OOM",
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
+        self.is_full = False  # Redis does not read as fast as we write
         self.waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._reader = hiredis.Reader(encoding="utf-8", errors="surrogatepass")
         self._outgoing: list[bytes] = []
@@ -49,6 +51,13 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.transport.set_write_buffer_limits(UNSENT_MAX_BYTES)
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
 
     def send(self, command: tuple[Any, ...]) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()

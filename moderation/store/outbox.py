@@ -73,7 +73,7 @@ async def take(store: Store, partition: int, limit: int, lease_ms: int, per_lane
 
 
 async def renew(store: Store, job: Job, lease_ms: int) -> bool:
-    """Hold the lease for longer. False when it was lost."""
+    """Hold the lease for longer, or give it back (0 ms). False when it was lost."""
     tag = store.tag_of_id(job.delivery_id)
     reply = await scripts.run(
         store.pipe, "renew", [f"{tag}dl:{job.delivery_id}"], job.delivery_id, job.lease, lease_ms, tag

@@ -1,6 +1,7 @@
 """Puts the application together and runs it."""
 
 import asyncio
+import contextlib
 import gc
 import socket
 from collections.abc import Callable
@@ -10,21 +11,25 @@ from aiohttp import web
 from moderation.letters import Letters
 from moderation.log import get_logger
 from moderation.settings import Settings
+from moderation.stop import Stop
 from moderation.store.connection import Store
 from moderation.web import health, pages, routes, wire
 from moderation.web.context import CONTEXT, Context
+from moderation.web.listener import Listener
 from moderation.web.middleware import outermost
 from moderation.web.rendered import RENDERINGS, Renderings
 
 log = get_logger(__name__)
-DRAIN_SECONDS = 20.0
+LINGER_SECONDS = 2.0  # in which open connections may ask once more before the silent ones are closed
+DRAIN_SECONDS = 10.0  # for what still runs; aiohttp waits so long twice
 
 
 def build(settings: Settings, store: Store, *extra: Callable[[web.Application], None]) -> web.Application:
     """The application; `extra` add routes (the demo's)."""
     wire.take_over()  # before the routes, which take what it puts in place
-    app = web.Application(middlewares=[outermost])
-    app[CONTEXT] = Context(settings, store, pages.environment(), Letters(settings.mail_templates))
+    context = Context(settings, store, pages.environment(), Letters(settings.mail_templates))
+    app = web.Application(middlewares=[outermost(context)])
+    app[CONTEXT] = context
     app[RENDERINGS] = Renderings(store)
     health.install(app)
     routes.install(app)
@@ -40,9 +45,10 @@ def _front_door(app: web.Application) -> None:
     app.router.add_get("/", to_the_desk)
 
 
-async def serve(app: web.Application, stop: asyncio.Event, on_listening: Callable[[int], None]) -> None:
-    """Listen until `stop`; then refuse to be ready, finish what runs, and end."""
-    settings = app[CONTEXT].settings
+async def serve(app: web.Application, stop: Stop, on_listening: Callable[[int], None]) -> None:
+    """Listen until `stop`; then refuse to be ready, let balancers see it, close the port, finish what runs, and end."""
+    context = app[CONTEXT]
+    settings = context.settings
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -52,19 +58,21 @@ async def serve(app: web.Application, stop: asyncio.Event, on_listening: Callabl
         shutdown_timeout=DRAIN_SECONDS,
     )
     await runner.setup()
+    assert runner.server is not None
+    listener = Listener(runner.server, settings.connections)
     try:
-        site = web.TCPSite(
-            runner, settings.host, settings.port, backlog=1024, reuse_port=settings.processes > 1 or None
-        )
-        await site.start()
-        bound = runner.addresses[0]
+        shared = settings.share_port or settings.processes > 1
+        port = await listener.open(settings.host, settings.port, shared=shared)
         gc.collect()
         gc.freeze()  # what lives for ever is not looked at again: collections were 4 % of the submission path
-        on_listening(bound[1])
+        on_listening(port)
         await stop.wait()
-        app[CONTEXT].draining = True
-        await asyncio.sleep(0.2)  # /readyz turns before the door closes
+        context.draining = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.hurry.wait(), settings.grace_seconds)
     finally:
+        await listener.close()
+        await listener.until_left(LINGER_SECONDS)
         await runner.cleanup()
 
 

@@ -13,32 +13,62 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from yarl import query_to_pairs  # type: ignore[attr-defined,unused-ignore]
 
-from moderation.errors import BadRequest, FieldError, Invalid, TooLarge, UnsupportedType
+from moderation.errors import BadRequest, FieldError, Invalid, TooLarge, Unavailable, UnsupportedType
 
 M = TypeVar("M", bound=BaseModel)
 BODY_MAX_BYTES = 1024 * 1024
 READ_WITHIN_SECONDS = 15
+HELD_MAX_BYTES, SMALL_BYTES, _STEP_BYTES = 32 * 1024 * 1024, 32 * 1024, 128 * 1024
 _FIELDS_MAX = 200
 FORM, MULTIPART, JSON = "application/x-www-form-urlencoded", "multipart/form-data", "application/json"
 
 
+class _Held:
+    """Bytes of large bodies that are being read or worked on in this process: so many connections with a mebibyte each do not fit."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def hold(self, size: int) -> None:
+        """Until the request is answered. Raises Unavailable when there is no room."""
+        if self._size + size > HELD_MAX_BYTES:
+            raise Unavailable()
+        self._size += size
+        task = asyncio.current_task()  # aiohttp runs each request in one of its own
+        assert task is not None
+        task.add_done_callback(lambda _: self._let_go(size))
+
+    def _let_go(self, size: int) -> None:
+        self._size -= size
+
+
+_held = _Held()
+
+
 async def read(request: web.Request) -> bytes:
-    """The whole body. Raises TooLarge over 1 MiB, BadRequest when it breaks off, is malformed or takes too long."""
+    """The whole body. Raises TooLarge over 1 MiB, BadRequest when it breaks off, is malformed or takes too long, Unavailable when
+    this process has enough to read already.
+    """
     if (request.content_length or 0) > BODY_MAX_BYTES:
         raise TooLarge()
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() not in {"identity", ""}:
         raise UnsupportedType("Send the body without Content-Encoding.")
     content = request.content
     if content.is_eof():
+        if content.total_bytes > SMALL_BYTES:
+            _held.hold(content.total_bytes)
         return content.read_nowait() if content.total_bytes else b""
     chunks: list[bytes] = []
-    size = 0
+    size = held = 0
     try:
         async with asyncio.timeout(READ_WITHIN_SECONDS):
             while chunk := await content.readany():
                 size += len(chunk)
                 if size > BODY_MAX_BYTES:
                     raise TooLarge()
+                if size > held + SMALL_BYTES:
+                    _held.hold(_STEP_BYTES)
+                    held += _STEP_BYTES
                 chunks.append(chunk)
     except TimeoutError:
         raise BadRequest("The request took too long to arrive.", code="slow") from None

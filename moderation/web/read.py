@@ -15,7 +15,7 @@ from moderation.model import Status
 from moderation.store import comments, sites
 from moderation.submission import MESSAGES, THREAD_MAX
 from moderation.web import body
-from moderation.web.answer import SAFE
+from moderation.web.answer import SAFE, Whole
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN
 from moderation.web.rendered import RENDERINGS, Rendered, Shape, What, is_known, render_packed
@@ -54,7 +54,7 @@ def _as_asked(request: web.Request, found: Rendered) -> web.Response:
     tag, body, headers = found.shape_for(request)
     if is_known(request, tag):
         return web.Response(status=304, headers={hdrs.ETAG: tag, **_OPEN})
-    return web.Response(body=body, headers=headers)
+    return Whole(body=body, headers=headers)
 
 
 def tag_of(what: What, version: str) -> str:
@@ -128,7 +128,7 @@ def _own_address(context: Context, request: web.Request) -> str:
 async def counts(request: web.Request) -> web.Response:
     """How many approved comments threads have: `?thread=…&thread=…`."""
     found = await request.app[RENDERINGS].shared.ask(request.raw_path, lambda: _counted(request))
-    return web.Response(body=found, headers=_COUNTS)
+    return Whole(body=found, headers=_COUNTS)
 
 
 async def _counted(request: web.Request) -> bytes:

@@ -74,15 +74,15 @@ async def _used(store: Store) -> int:
     return int(said.partition("used_memory:")[2].split()[0])
 
 
-async def fill(store: Store, site: Site, count: int, version: str = "1") -> None:
+async def fill(store: Store, site: Site, count: int, version: str = "1", first: int = 0) -> None:
     """So many waiting comments."""
-    for start in range(0, count, 500):
+    for start in range(first, first + count, 500):
         batch = [
             Submission(f"ليلى {n}", f"reader{n}@example.org", "", text(), f"thread-{n // 100}", locale="ar")
-            for n in range(start, min(start + 500, count))
+            for n in range(start, min(start + 500, first + count))
         ]
         await asyncio.gather(*[comments.submit(store, site, version, said, address="") for said in batch])
-        print(f"\r{start + len(batch):,}/{count:,}", end="", file=sys.stderr, flush=True)
+        print(f"\r{start + len(batch):,}/{first + count:,}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
 
 

@@ -41,11 +41,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def load(url: str, pid: int, connections: int) -> Slice:
+def load(url: str, pid: int, connections: int, script: Path = _SCRIPT, *arguments: str) -> Slice:
     """One slice against one server."""
     before = cpu_seconds(pid)
     output = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{SLICE_SECONDS}s", "-s", str(_SCRIPT), url],
+        ["wrk", "-t1", f"-c{connections}", f"-d{SLICE_SECONDS}s", "-s", str(script), url, "--", *arguments],
         capture_output=True,
         text=True,
         check=True,

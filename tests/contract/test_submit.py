@@ -1,5 +1,6 @@
 """Contract, section 2: submitting a comment, as programs see it."""
 
+import http.client
 import json
 import socket
 import urllib.parse
@@ -310,3 +311,28 @@ def test_the_status_tells_what_became_of_it_but_not_that_it_is_spam(
     found = service.get(urllib.parse.urlsplit(receipt["status_url"]).path).json
     assert found["status"] == told
     assert found["reason"] == ("off_topic" if told == "rejected" else None)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "closes"),
+    [("1.1", "", False), ("1.0", "", True), ("1.1", "connection: close\r\n", True), ("1.0", "connection: keep-alive\r\n", False)],
+)  # fmt: skip
+def test_the_receipt_is_whole_on_every_kind_of_connection(
+    service: Service, site: str, version: str, headers: str, closes: bool
+) -> None:
+    body = [json.dumps(said()).encode() for _ in range(2)]
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as line:
+        for one in body[: 1 if closes else 2]:
+            line.sendall(
+                f"POST /api/v1/sites/{site}/comments HTTP/{version}\r\nhost: x\r\ncontent-type: application/json\r\n{headers}"
+                f"content-length: {len(one)}\r\n\r\n".encode()
+                + one
+            )
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            assert answer.status == 202
+            assert (answer.getheader("connection", "").lower() == "close" or version == "1.0") >= closes
+            for name in ("date", "content-type", "cache-control", "x-content-type-options"):
+                assert answer.getheader(name)
+            assert json.loads(answer.read())["status"] == "pending"
+        assert not closes or line.recv(1) == b""

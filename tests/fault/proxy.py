@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,7 @@ class Proxy:
         self.passing.set()
         self.lose_reply_to = b""  # the line is cut when the reply to a request that contains these bytes arrives
         self.lost = 0
+        self.delay_seconds = 0.0  # of each piece of a reply
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._door.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}"
@@ -101,6 +103,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self.passing.wait()
+                if replies and self.delay_seconds:
+                    time.sleep(self.delay_seconds)
                 if not replies and self.lose_reply_to and self.lose_reply_to in data:
                     cut.set()
                 if replies and cut.is_set():
