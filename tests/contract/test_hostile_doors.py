@@ -434,11 +434,11 @@ def multipart_bombs() -> Iterator[bytes]:
 
 
 def test_no_form_is_a_bomb(house: House) -> None:
-    for raw in multipart_bombs():
+    for number, raw in enumerate(multipart_bombs()):
         answer = house.send(
             "POST", "/api/v1/sites/<site>/comments", raw, {"content-type": "multipart/form-data; boundary=x"}
         )
-        assert 400 <= answer.status < 500
+        assert answer.status == 400 or (number and answer.status == 422)  # 10,000 parts are not looked into
         is_clear(answer, api=True)
     for raw in (
         b"&".join(b"f%d=1" % n for n in range(10_000)),
@@ -451,7 +451,7 @@ def test_no_form_is_a_bomb(house: House) -> None:
                 raw,
                 {"content-type": FORM, "origin": house.service.base if "review" in path else "https://news.example"},
             )
-            assert answer.status < 500
+            assert answer.status == (200 if path == "<leave>" else 400)
 
 
 def colliding(count: int) -> list[str]:
@@ -570,8 +570,10 @@ def test_nothing_is_smuggled(house: House, name: str) -> None:
             peer.shutdown(socket.SHUT_WR)
             while piece := peer.recv(65536):
                 heard += piece
-        except (ConnectionResetError, BrokenPipeError):
-            pass  # refused without another word
+        except TimeoutError:
+            raise  # a hang
+        except OSError:
+            pass  # refused without another word, and gone
     statuses = [int(code) for code in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", heard)]
     assert all(400 <= status < 500 for status in statuses), heard[:500]
     assert name == "pipeline" or len(statuses) <= 1, heard
