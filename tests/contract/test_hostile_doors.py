@@ -582,6 +582,20 @@ def test_nothing_is_smuggled(house: House, name: str) -> None:
     assert house.service.get(f"/api/v1/comments?site={house.names['site']}", ADMIN).json["total"] == before
 
 
+def test_no_odd_passkey_is_added_or_lets_anybody_in(house: House) -> None:
+    own = {"origin": house.service.base, "sec-fetch-site": "same-origin", "cookie": house.cookie, "x-form-token": house.form_token, "content-type": JSON}  # fmt: skip
+    odd: list[Any] = [None, 5, "", "x" * 100_000, [], {}, "é", "!!", "AAAA"]
+    for door, options in (("/review/account/passkeys", "/review/account/passkeys/options"), ("/review/sign-in/passkey", "/review/sign-in/passkey/options")):  # fmt: skip
+        for value in odd:
+            challenge = house.send("POST", options, b"{}", own).json["challenge"]
+            client = base64.urlsafe_b64encode(json.dumps({"challenge": challenge, "type": value, "origin": value}).encode()).decode().rstrip("=")  # fmt: skip
+            credential = {"id": value, "rawId": value, "type": value, "response": {"clientDataJSON": client, "attestationObject": value, "authenticatorData": value, "signature": value}}  # fmt: skip
+            for sent in (credential, credential | {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}, [value], {"response": value}):  # fmt: skip
+                answer = house.send("POST", door, json.dumps(sent).encode(), own)
+                is_clear(answer, api=True)
+                assert answer.status in {400, 403}, (value, answer.raw[:200])
+
+
 def test_the_corpus_is_large() -> None:
     """Distinct requests, without those of test_hostile.py; products of a door and a value count as what they are: requests."""
     alone = [
