@@ -434,11 +434,11 @@ def multipart_bombs() -> Iterator[bytes]:
 
 
 def test_no_form_is_a_bomb(house: House) -> None:
-    for raw in multipart_bombs():
+    for number, raw in enumerate(multipart_bombs()):
         answer = house.send(
             "POST", "/api/v1/sites/<site>/comments", raw, {"content-type": "multipart/form-data; boundary=x"}
         )
-        assert 400 <= answer.status < 500
+        assert answer.status == 400 or (number and answer.status == 422)  # 10,000 parts are not looked into
         is_clear(answer, api=True)
     for raw in (
         b"&".join(b"f%d=1" % n for n in range(10_000)),
@@ -451,7 +451,7 @@ def test_no_form_is_a_bomb(house: House) -> None:
                 raw,
                 {"content-type": FORM, "origin": house.service.base if "review" in path else "https://news.example"},
             )
-            assert answer.status < 500
+            assert answer.status == (200 if path == "<leave>" else 400)
 
 
 def colliding(count: int) -> list[str]:
@@ -570,14 +570,30 @@ def test_nothing_is_smuggled(house: House, name: str) -> None:
             peer.shutdown(socket.SHUT_WR)
             while piece := peer.recv(65536):
                 heard += piece
-        except (ConnectionResetError, BrokenPipeError):
-            pass  # refused without another word
+        except TimeoutError:
+            raise  # a hang
+        except OSError:
+            pass  # refused without another word, and gone
     statuses = [int(code) for code in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", heard)]
     assert all(400 <= status < 500 for status in statuses), heard[:500]
     assert name == "pipeline" or len(statuses) <= 1, heard
     assert b"muggle" not in heard
     assert b"<script>" not in heard
     assert house.service.get(f"/api/v1/comments?site={house.names['site']}", ADMIN).json["total"] == before
+
+
+def test_no_odd_passkey_is_added_or_lets_anybody_in(house: House) -> None:
+    own = {"origin": house.service.base, "sec-fetch-site": "same-origin", "cookie": house.cookie, "x-form-token": house.form_token, "content-type": JSON}  # fmt: skip
+    odd: list[Any] = [None, 5, "", "x" * 100_000, [], {}, "é", "!!", "AAAA"]
+    for door, options in (("/review/account/passkeys", "/review/account/passkeys/options"), ("/review/sign-in/passkey", "/review/sign-in/passkey/options")):  # fmt: skip
+        for value in odd:
+            challenge = house.send("POST", options, b"{}", own).json["challenge"]
+            client = base64.urlsafe_b64encode(json.dumps({"challenge": challenge, "type": value, "origin": value}).encode()).decode().rstrip("=")  # fmt: skip
+            credential = {"id": value, "rawId": value, "type": value, "response": {"clientDataJSON": client, "attestationObject": value, "authenticatorData": value, "signature": value}}  # fmt: skip
+            for sent in (credential, credential | {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}, [value], {"response": value}):  # fmt: skip
+                answer = house.send("POST", door, json.dumps(sent).encode(), own)
+                is_clear(answer, api=True)
+                assert answer.status in {400, 403}, (value, answer.raw[:200])
 
 
 def test_the_corpus_is_large() -> None:

@@ -29,7 +29,7 @@ NOT_CHECKED = "positive_data_acceptance,allow_header_conformance" + (",negative_
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without workers, so that nothing leaves the machine whatever is generated."""
     with running(tmp_path_factory.mktemp("openapi"), ("serve", "--no-workers")) as found:
-        policy = {"rate_limits": False, "duplicate_window_seconds": 0}
+        policy = {"rate_limits": False, "duplicate_window_seconds": 0, "trap_field": "homepage"}
         assert found.send("POST", "/api/v1/sites", {"id": SITE, "name": "News", "policy": policy}).status == 201
         yield found
 

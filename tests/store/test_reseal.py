@@ -17,7 +17,7 @@ from moderation import links, stamps
 from moderation.errors import ConfigurationError
 from moderation.model import Endpoint, Moderator, Role, Site, Submission
 from moderation.privacy import Privacy, Sealed
-from moderation.store import checkers, comments, endpoints, erasure, mailboxes, people, reseal, sites
+from moderation.store import checkers, comments, endpoints, erasure, mailboxes, people, reseal, scripts, sites
 from moderation.store.checkers import Checker
 from moderation.store.connection import Store, open_store
 from moderation.store.endpoints import Keys
@@ -167,6 +167,25 @@ async def test_what_changes_meanwhile_is_neither_undone_nor_brought_back(
     assert [bool(comment) for comment in left] == [number % 2 == 0 for number in range(len(ids))]
     assert all(both.privacy.open(c.body["email"], c.id) == EMAIL for c in await comments.load_many(both, added) if c)
     await both.close()
+
+
+@pytest.mark.parametrize("kind", ["field", "body", "whole"])
+async def test_what_changed_since_it_was_read_is_left_alone(store: Store, server: Valkey, kind: str) -> None:
+    values = {"field": ("HSET", "k", "f"), "body": ("SET", "k"), "whole": ("SET", "k")}
+    head = "head\n" if kind == "body" else ""
+
+    async def swap(old: str, new: str) -> str:
+        return str(await scripts.run(store.pipe, "reseal", ["k"], kind, "f", old, new))
+
+    assert await swap("read", "sealed") == "changed"  # erased meanwhile: it does not come back
+    assert not server.client.exists("k")
+    await store.pipe.call(*values[kind], f"{head}newer")
+    assert await swap("read", "sealed") == "changed"
+    if kind != "field":
+        await store.pipe.call("EXPIRE", "k", 1000)
+    assert await swap("newer", "sealed") == "ok"
+    assert (server.client.hget("k", "f") if kind == "field" else server.client.get("k")) == f"{head}sealed"
+    assert kind == "field" or server.client.ttl("k") > 0
 
 
 async def test_a_key_that_is_missing_is_said_and_what_it_sealed_is_left_alone(server: Valkey, filled: tuple[list[str], str]) -> None:  # fmt: skip
