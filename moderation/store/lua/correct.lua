@@ -7,6 +7,7 @@
 -- @include comment
 -- @include outbox
 local id, tag, site, status = ARGV[1], ARGV[4], ARGV[5], ARGV[9]
+local tail = string.sub(id, -12) -- as submit.lua writes it
 local value = redis.call('GET', KEYS[1])
 if not value then return { 'missing' } end
 local head, body = split(value)
@@ -16,12 +17,12 @@ if (head.e or 0) >= tonumber(ARGV[10]) then return { 'often' } end
 local window = tonumber(ARGV[8])
 if window > 0 then
   local first = redis.call('GET', KEYS[5])
-  if first and first ~= id then return { 'duplicate' } end
+  if first and first ~= tail then return { 'duplicate' } end
 end
 local at = now()
 local from = head.s
-if redis.call('GET', KEYS[4]) == id then redis.call('DEL', KEYS[4]) end
-if window > 0 then redis.call('SET', KEYS[5], id, 'EX', window) end
+if redis.call('GET', KEYS[4]) == tail then redis.call('DEL', KEYS[4]) end
+if window > 0 then redis.call('SET', KEYS[5], tail, 'EX', window) end
 head.v, head.e, head.u = head.v + 1, (head.e or 0) + 1, nil
 if from == 'pending' then
   head.q = (head.q or 0) + 1

@@ -1,0 +1,157 @@
+"""What is erased is gone: from every key, from the file once it is rewritten, and also when a kill came in between."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from moderation import lifecycle
+from moderation.model import Comment, Decision, Retention, Site, Status, Submission
+from moderation.privacy import Privacy
+from moderation.store import comments, erasure, keys, mailboxes, review, sites
+from moderation.store.connection import Store, open_store
+from moderation.store.mailboxes import Suppression
+from moderation.store.review import DecisionRequest
+from tests.fault.proxy import Valkey, valkey
+from workers import housekeeping
+
+SITE, WHO = "news", "layla@example.net"
+DAY = 86_400
+
+
+@pytest.fixture
+async def store(server: Valkey) -> AsyncIterator[Store]:
+    server.client.flushall()
+    found = await open_store(server.url, Privacy([b"k" * 32]), 2)
+    for name in (SITE, "other"):
+        await sites.create(found, Site(id=name, name="News"))
+    yield found
+    await found.close()
+
+
+async def write(store: Store, text: str, site: str = SITE, email: str = WHO, name: str = "Layla Rare") -> Comment:
+    found, version = await sites.load(store, site)
+    accepted = await comments.submit(store, found, version, Submission(name, email, "", text, "41", locale="en"), address="")  # fmt: skip
+    return await comments.load(store, accepted.comment_id)
+
+
+async def decide(store: Store, comment: Comment, decision: Decision) -> None:
+    await review.decide(store, comment, DecisionRequest(decision, "m"), lifecycle.plan(decision), "author")
+
+
+def traces(server: Valkey, *words: str) -> list[str]:
+    """Keys that hold one of the words, in their name or their value."""
+    found = []
+    for key in server.client.scan_iter(count=1000):
+        name = key if isinstance(key, str) else key.decode()
+        dumped = server.client.execute_command("DUMP", key, **{"NEVER_DECODE": True})
+        if any(word in name or word.encode() in bytes(dumped) for word in words):
+            found.append(name)
+    return found
+
+
+async def test_nothing_of_a_person_stays_but_that_they_want_no_mail(store: Store, server: Valkey) -> None:
+    recipient = store.privacy.address_id(WHO)
+    for n in range(3):
+        await decide(store, await write(store, f"text {n}"), Decision.APPROVE)
+    await write(store, "waits", "other")
+    stays = await write(store, "somebody else", email="maya@example.net", name="Maya")
+    await mailboxes.confirm(store, SITE, recipient)
+    await mailboxes.may_ask(store, SITE, recipient, "x")
+    await mailboxes.suppress(store, Suppression(recipient, mailboxes.ALL, "unsubscribed", "now", "l•••@e•••.net", "d"))
+    names = [store.privacy.author_id(site, WHO, "") for site in (SITE, "other")]
+    assert len(traces(server, "Layla Rare", *names)) > 5
+    assert await store.pipe.call("HLEN", f"{store.tag_of_site(SITE)}nm:{SITE}") == 1  # a regular's name
+
+    receipt = await erasure.erase_address(store, WHO.upper(), "person")
+    assert receipt.sites == {SITE: 3, "other": 1}
+    assert traces(server, "Layla Rare", "text 1", "waits", *names) == []
+    assert await store.pipe.call("HLEN", f"{store.tag_of_site(SITE)}nm:{SITE}") == 0
+    assert not await mailboxes.is_confirmed(store, SITE, recipient)
+    (left,) = await mailboxes.of_recipient(store, recipient)
+    assert (left.reason, left.address_masked, left.detail) == ("unsubscribed", "", "")
+    assert (await comments.load(store, stays.id)).body["name"] == "Maya"
+
+
+async def test_a_name_goes_with_the_last_comment_that_stands_under_it(store: Store) -> None:
+    three = [await write(store, f"text {n}") for n in range(3)]
+    for one in three:
+        await decide(store, one, Decision.APPROVE)
+    key = f"{store.tag_of_site(SITE)}nm:{SITE}"
+    for one in three:
+        assert await store.pipe.call("HLEN", key) == 1
+        await erasure.erase(store, one, "author")
+    assert await store.pipe.call("HLEN", key) == 0
+    assert await store.pipe.call("HLEN", f"{store.tag_of_site(SITE)}ok:{SITE}") == 0
+
+
+async def test_an_erasure_that_was_cut_short_is_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = [await write(store, f"text {n}") for n in range(5)]
+
+    async def cut(*_: object, **__: object) -> bool:
+        raise asyncio.CancelledError  # as a kill does: nothing after this line runs
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "erase", cut)
+        with pytest.raises(asyncio.CancelledError):
+            await erasure.erase_address(store, WHO, "person")
+    at = round(time.time() * 1000)
+    await erasure.finish(store, at)  # whoever began may still be at it
+    assert all(await comments.load_many(store, [one.id for one in written]))
+    sealed = await store.pipe.call("HVALS", keys.GLOBAL + "erasing")
+    assert sealed
+    assert WHO not in str(sealed)
+    await erasure.finish(store, at + 3_600_000)
+    assert not any(await comments.load_many(store, [one.id for one in written]))
+    assert await store.pipe.call("EXISTS", keys.GLOBAL + "erasing") == 0
+
+
+async def test_comments_go_when_their_site_keeps_them_no_longer(store: Store) -> None:
+    kept = {status: await write(store, f"to be {status}") for status in Status}
+    for decision, status in ((Decision.APPROVE, "approved"), (Decision.REJECT, "rejected"), (Decision.SPAM, "spam")):
+        await decide(store, kept[Status(status)], decision)
+    site, _ = await sites.load(store, SITE)
+    await sites.save(store, site.model_copy(update={"retention": Retention(spam=30, rejected=90)}))
+    at = time.time()
+
+    async def left(days: float) -> set[str]:
+        await housekeeping.once(store, at + days * DAY)
+        found = await comments.load_many(store, [one.id for one in kept.values()])
+        return {one.status.value for one in found if one}
+
+    assert await left(29.9) == {"pending", "approved", "rejected", "spam"}
+    assert await left(30.1) == {"pending", "approved", "rejected"}
+    assert await left(91) == {"pending", "approved"}
+    assert await left(4000) == {"pending", "approved"}
+    audit = await review.audit(store, SITE)
+    assert [entry["by"] for entry in audit if entry["action"] == "comment.erased"] == ["retention"] * 2
+
+
+async def test_what_was_approved_meanwhile_is_not_purged(store: Store) -> None:
+    one = await write(store, "spam at first")
+    await decide(store, one, Decision.SPAM)
+    seen = await comments.load(store, one.id)
+    await decide(store, seen, Decision.APPROVE)
+    assert not await erasure.erase(store, seen, "retention", only=Status.SPAM)
+    assert (await comments.load(store, one.id)).status is Status.APPROVED
+
+
+async def test_the_file_is_rewritten_once_something_was_erased(tmp_path: Path) -> None:
+    with valkey(tmp_path) as server:
+        store = await open_store(server.url, Privacy([b"k" * 32]), 2)
+        await sites.create(store, Site(id=SITE, name="News"))
+        one = await write(store, "unmistakable-words")
+        assert not await erasure.rewrite_files(store)
+
+        def in_files() -> bool:
+            return any(b"unmistakable-words" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+        assert in_files()
+        await erasure.erase(store, one, "author")
+        assert in_files()
+        assert await erasure.rewrite_files(store)
+        assert not in_files()
+        assert not await erasure.rewrite_files(store)
+        await store.close()
