@@ -1,5 +1,6 @@
 """The common answers."""
 
+import re
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,9 @@ SAFE = {
 }
 # made once and copied: building them anew was 2 % of the submission path
 _JSON = CIMultiDict({hdrs.CONTENT_TYPE: "application/json", **SAFE})
+
+
+_NOT_AT_ALL = re.compile(r"q=0(\.0*)?")
 
 
 class Whole(web.Response):
@@ -63,3 +67,18 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
 def json(data: Any, status: int = 200) -> web.Response:
     """A JSON answer."""
     return Whole(body=to_json(data), status=status, headers=_JSON.copy())
+
+
+def takes_gzip(request: web.Request) -> bool:
+    """Whether whoever asks can read it (RFC 9110, section 12.5.3)."""
+    wanted = request.headers.get(hdrs.ACCEPT_ENCODING)
+    return wanted is not None and _names_gzip(wanted)
+
+
+@lru_cache(maxsize=256)
+def _names_gzip(wanted: str) -> bool:
+    for part in wanted.split(","):
+        coding, _, weight = part.replace(" ", "").lower().partition(";")
+        if coding == "gzip":
+            return not _NOT_AT_ALL.fullmatch(weight)
+    return False

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from moderation.web.answer import takes_gzip
 from moderation.web.middleware import CORS_ORIGIN
 
 PARTS = {
@@ -38,7 +39,7 @@ def script(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
         """A script of custom elements."""
         request[CORS_ORIGIN] = "*"
-        encoding = "gzip" if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "") else ""
+        encoding = "gzip" if takes_gzip(request) else ""
         headers = {
             hdrs.ETAG: tags[encoding],
             hdrs.CACHE_CONTROL: "public, max-age=3600",

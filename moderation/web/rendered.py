@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from moderation.store import comments
 from moderation.store.connection import Store
+from moderation.web.answer import takes_gzip
 
 _KEPT_MAX_BYTES = 64 * 1024 * 1024
 _PACKED_MIN_BYTES = 1000
@@ -45,7 +46,7 @@ class Rendered(NamedTuple):
 
     def shape_for(self, request: web.Request) -> Shape:
         """As whoever asks can read it."""
-        if self.packed and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        if self.packed and takes_gzip(request):
             return self.packed
         return self.plain
 

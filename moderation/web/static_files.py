@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from moderation.errors import NotFound
+from moderation.web.answer import takes_gzip
 
 _FOLDER = Path(__file__).parent / "static"
 _KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
@@ -44,6 +45,6 @@ async def serve(request: web.Request) -> web.Response:
     if found is None or request.match_info["digest"] != found.digest:
         raise NotFound()
     headers = {hdrs.CONTENT_TYPE: found.kind, hdrs.CACHE_CONTROL: _FOR_EVER, hdrs.VARY: hdrs.ACCEPT_ENCODING}
-    if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+    if takes_gzip(request):
         return web.Response(body=found.packed, headers=headers | {hdrs.CONTENT_ENCODING: "gzip"})
     return web.Response(body=found.plain, headers=headers)
