@@ -56,6 +56,15 @@ async def comments_of(store: Store, email: str) -> AsyncIterator[list[Comment]]:
             cursor = found[-1].id
 
 
+async def newest_of(store: Store, email: str, limit: int) -> list[Comment]:
+    """The newest comments on all sites together."""
+    newest: list[Comment] = []
+    for site in (await kept_of(store, email)).sites:
+        author = store.privacy.author_id(site, email, "")
+        newest += (await comments.page_of_author(store, site, author, newest=True, limit=limit)).items
+    return sorted(newest, key=lambda comment: comment.id, reverse=True)[:limit]
+
+
 async def ask(store: Store, comment_id: str, at_ms: int) -> None:
     """Have a link mailed to the address of this comment, by which its owner sees, takes along and deletes what is kept. Once an hour at most."""
     comment = await comments.load(store, comment_id)

@@ -93,9 +93,7 @@ async def page(request: web.Request) -> web.Response:
     """How much there is, the newest comments, and the two buttons."""
     context, comment, email = await _behind(request)
     kept = await personal.kept_of(context.store, email)
-    newest: list[Comment] = []
-    async for found in personal.comments_of(context.store, email):
-        newest = (newest + found)[-_SHOWN_MAX:]
+    newest = await personal.newest_of(context.store, email, _SHOWN_MAX)
     shown = [
         {
             "text": c.body["text"],
@@ -105,11 +103,14 @@ async def page(request: web.Request) -> web.Response:
             "at": c.created_ms,
             "link": status_url(context, c.id),
         }
-        for c in reversed(newest)
+        for c in newest
     ]
+    names = {site: (await context.site(site))[0].name for site in kept.sites}
     locale = locale_of(request, comment.body["locale"])
     return _private(
-        pages.page(request, "personal.html", locale, kept=kept, shown=shown, receipt=None, here=request.path)
+        pages.page(
+            request, "personal.html", locale, kept=kept, names=names, shown=shown, receipt=None, here=request.path
+        )
     )
 
 
