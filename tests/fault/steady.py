@@ -106,7 +106,7 @@ class Steady:
             if len(self.acknowledged) - len(self.decided) > _BACKLOG_MAX:
                 continue
             key, comment = uuid.uuid4().hex, said()
-            receipt = self._insist(self.path, comment, {202}, None, **{"idempotency-key": key})[0].json
+            receipt = self._insist(self.path, comment, {201, 202}, None, **{"idempotency-key": key})[0].json
             self.acknowledged[key] = comment, receipt["id"]
 
     def _moderate(self, token: str) -> None:
