@@ -13,7 +13,8 @@ _SIZE = 96 * 2**20
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps mkfs, and not every root looks
+    subprocess.run(command, check=True, capture_output=True, timeout=60, env=os.environ | {"PATH": path})
 
 
 def unavailable(why: str) -> None:

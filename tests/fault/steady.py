@@ -22,7 +22,7 @@ from tests.fault.proxy import Proxy
 from tests.service import ADMIN, Answer, Receiver, Service, said, until
 
 SUBMITTERS, MODERATORS = 3, 2
-_PACE_SECONDS = 0.02
+_PACE_SECONDS = 0.04
 _INSIST_SECONDS = 60.0
 _BACKLOG_MAX = 150  # undecided comments: more would only make the end longer
 _UNDO_SECONDS = 4

@@ -57,8 +57,11 @@ def test_workers_cut_off_from_redis_or_from_the_receiver_deliver_once_it_heals(d
         shared = {"MODERATION_REDIS_URL": server.url, "MODERATION_SECRET_KEY": KEY}
         far = os.environ | shared | {"MODERATION_EGRESS_ALLOW": "127.0.0.0/8", "MODERATION_REDIS_URL": line.url}
         with running(data / "service", ("serve", "--no-workers"), **shared) as service:
-            worker = subprocess.Popen([sys.executable, "-m", "moderation", "worker"], env=far)
-            load = Steady(service)
+            with (data / "worker.log").open("wb") as log:
+                worker = subprocess.Popen(
+                    [sys.executable, "-m", "moderation", "worker"], env=far, stdout=log, stderr=log
+                )
+            load = Steady(service, comments_max=2000 * ROUNDS)
             try:
                 with load:
                     for _ in range(ROUNDS):
