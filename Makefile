@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
-.PHONY: install run test unit check fuzz bench lock clean
+.PHONY: install run test unit check fuzz fault bench lock clean
 
 install: $(VENV)/.done
 $(VENV)/.done: requirements.lock requirements-dev.lock pyproject.toml
@@ -35,6 +35,10 @@ check: install
 FUZZ_SECONDS ?= 600
 fuzz: install
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout 7200 tests/contract/test_openapi.py tests/contract/test_life.py
+
+# the long form of what docs/promises.md claims, with figures; needs root (disks of its own) and a C compiler (a clock of its own)
+fault: install
+	FAULT_MUST_RUN=1 FAULT_KILLS=1000 FAULT_CUTS=20 FAULT_ROUNDS=5 FAULT_APPROVALS=10000 $(BIN)/pytest tests/fault -s --durations=0
 
 bench: install
 	$(BIN)/python -m tests.benchmark.submissions

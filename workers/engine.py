@@ -28,6 +28,9 @@ LEASE_MS = 6_000
 RENEW_SECONDS = 2.0
 SWEEP_SECONDS = 20.0  # looks at every partition this often, should a nudge be lost
 DRAIN_SECONDS = 10.0  # at the end, for attempts that run; what then still runs is given back
+# So many workers may die over a delivery in a row before it is put off like any failed attempt, without being tried. A worker that
+# something else kills takes innocent deliveries with it: these go on by the schedule, and those that kill end as dead.
+ABANDONED_MAX = 3
 _AGAIN_SECONDS, _AGAIN_MAX_SECONDS = 0.1, 1.0  # after a partition was out of reach
 
 
@@ -165,7 +168,7 @@ class Engine:
     async def _attempt(self, job: Job) -> None:
         started = time.time()
         try:
-            outcome = await self._senders[job.kind].deliver(job)
+            outcome = await self._senders[job.kind].deliver(job) if job.abandoned < ABANDONED_MAX else _abandoned(job)
         except Exception as error:  # a sender's mistake must not end the loop; it counts as a failed attempt
             log.exception("sender failed", kind=job.kind, delivery=job.delivery_id)
             outcome = Outcome(False, "internal", detail=type(error).__name__, spoke=False)
@@ -188,3 +191,7 @@ class Engine:
             say = log.debug if outcome.ok and kept else log.info
             say("attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status)  # fmt: skip
             break
+
+
+def _abandoned(job: Job) -> Outcome:
+    return Outcome(False, "abandoned", detail=f"{job.abandoned} workers ended in the middle of it", spoke=False)

@@ -150,13 +150,11 @@ class EmbeddedServer:
         """A server left by a killed service still holds the file: we have the lock, so it is ours to end."""
         try:
             pid = int((self._dir / "redis.pid").read_text())
-            command = (
-                Path(f"/proc/{pid}/cmdline").read_bytes() if sys.platform == "linux" else str(self._socket).encode()
-            )
+            command = Path(f"/proc/{pid}/cmdline").read_bytes() if sys.platform == "linux" else b""
         except (OSError, ValueError):
             return
-        if b"valkey-server" not in command and str(self._socket).encode() not in command:
-            return  # the number belongs to somebody else by now
+        if sys.platform == "linux" and os.fsencode(self._dir / "redis") not in command.split(b"\0"):
+            return  # somebody else's by now, such as the server of the directory that this one is a backup of
         waited = 0.0
         try:
             os.kill(pid, signal.SIGTERM)

@@ -55,7 +55,7 @@
 | m:{pNN}:audit:<slug>              | stream | who did what                                            | 100,000   | decide, undo, contact, import |
 | m:{pNN}:ev:<event id>             | string | an event, once (JSON)                                   | 30 days   | outbox, enqueue       |
 | m:{pNN}:evs:<slug>                | zset   | a site's events, score 0                                | 30 days   | outbox, undo          |
-| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, site, state, n, due, lease, always | 30 days | outbox, take, renew, settle, requeue |
+| m:{pNN}:dl:<delivery id>          | hash   | ev, comment, kind, target, lane, site, state, n, due, lease, ab, always | 30 days | outbox, take, renew, settle, requeue |
 | m:{pNN}:at:<delivery id>          | list   | attempts: JSON, oldest first, at most 20                | 30 days   | settle                |
 | m:{pNN}:cd:<comment id>           | list   | delivery ids of a comment                               | 30 days   | outbox, undo          |
 | m:{pNN}:lane:<lane>               | zset   | delivery id by the ms it is next due (lease included)   | –         | outbox, take, renew, settle, requeue |

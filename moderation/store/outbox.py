@@ -31,6 +31,7 @@ class Job:
     comment: Comment | None
     receiver: str  # the endpoint's record, for a webhook; '' when it is gone
     failures: int  # of its lane, in a row
+    abandoned: int = 0  # leases that ended without a settling, since the last attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ async def take(store: Store, partition: int, limit: int, lease_ms: int, per_lane
     tag = keys.tag(partition)
     wait, *rows = await scripts.run(store.pipe, "take", [tag + "lanes"], limit, lease_ms, per_lane, tag, tag + "nudge")
     jobs = []
-    for delivery_id, lease, n, kind, target, comment_id, site, event, value, receiver, failures in rows:
+    for delivery_id, lease, n, kind, target, comment_id, site, event, value, receiver, failures, abandoned in rows:
         comment = parse_value(comment_id, value) if value else None
         jobs.append(
-            Job(delivery_id, lease, int(n or 0), kind, target, comment_id, site, from_json(event), comment, receiver or "", int(failures))
+            Job(delivery_id, lease, int(n or 0), kind, target, comment_id, site, from_json(event), comment, receiver or "", int(failures), int(abandoned))
         )  # fmt: skip
     return wait, jobs
 

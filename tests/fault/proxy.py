@@ -84,7 +84,7 @@ class Proxy:
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._door.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}"
-        self._all: list[socket.socket] = []
+        self.open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -92,7 +92,7 @@ class Proxy:
             while True:
                 client, _ = self._door.accept()
                 server = socket.create_connection(("127.0.0.1", self._upstream))
-                self._all += [client, server]
+                self.open += [client, server]
                 cut = threading.Event()
                 for source, target in ((client, server), (server, client)):
                     threading.Thread(
@@ -117,7 +117,7 @@ class Proxy:
 
     def close(self) -> None:
         self.passing.set()
-        for end in (self._door, *self._all):
+        for end in (self._door, *self.open):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()

@@ -19,7 +19,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from moderation.egress import Network
-from tests.fault.test_kills import children
+from tests.fault.processes import children
 from tests.service import ADMIN, Receiver, Service, free_port, running, until
 from workers.guard import Guard
 

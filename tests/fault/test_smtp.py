@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 from moderation.letters import SAMPLES, Letters
-from tests.fault.test_kills import children
+from tests.fault.processes import children
 from tests.mailbox import FROM, Mailbox, smtp_server
 from tests.service import Service, running, until
 from workers import message, smtp

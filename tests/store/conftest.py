@@ -65,10 +65,10 @@ async def take(store: Store, limit: int = 50, lease_ms: int = LONG, per_lane: in
     return (await outbox.take(store, PARTITION, limit, lease_ms, per_lane))[1]
 
 
-async def take_when_due(store: Store, limit: int = 50) -> list[Job]:
+async def take_when_due(store: Store, limit: int = 50, lease_ms: int = LONG) -> list[Job]:
     ends = time.monotonic() + 10
     while time.monotonic() < ends:
-        if found := await take(store, limit):
+        if found := await take(store, limit, lease_ms):
             return found
     raise AssertionError("nothing became due")
 

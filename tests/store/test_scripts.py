@@ -2,13 +2,17 @@
 
 import asyncio
 
+import pytest
+
+from moderation.errors import Conflict
 from moderation.store import comments, endpoints, keys, outbox, review
 from moderation.store.connection import Store, open_store
-from moderation.store.outbox import Settlement
+from moderation.store.outbox import Job, Settlement
 from tests.fault.proxy import Valkey
 from tests.store.conftest import LONG, PARTITION, SHORT, SITE, approve, endpoint, state, take, take_when_due
-from workers.engine import Engine
+from workers.engine import ABANDONED_MAX, Engine
 from workers.guard import Guard
+from workers.retry import WEBHOOK_WAITS, Outcome
 from workers.webhook import WebhookSender
 
 
@@ -136,3 +140,55 @@ async def test_full_memory_does_not_stop_the_workers(store: Store, server: Valke
     finally:
         server.client.config_set("maxmemory", "0")
     assert (await state(store, retried), await state(store, done)) == (("queued", 1), ("delivered", 1))
+
+
+class Deadly:
+    """Whoever makes a delivery with it would die: it is not to be asked again."""
+
+    async def deliver(self, job: Job) -> Outcome:
+        raise AssertionError("tried again")
+
+
+async def test_a_delivery_that_every_worker_dies_of_ends_as_dead_and_stops_no_other(store: Store) -> None:
+    await endpoint(store)
+    (comment_id,) = await approve(store)
+    (delivery,) = await outbox.deliveries(store, comment_id)
+    for attempt in range(1, len(WEBHOOK_WAITS) + 2):
+        for _ in range(ABANDONED_MAX):
+            assert await take_when_due(store, lease_ms=SHORT)  # and dies
+        engine = Engine(store, {"webhook": Deadly()})
+        running = asyncio.create_task(engine.run())
+        async with asyncio.timeout(20):
+            while (await state(store, comment_id))[1] < attempt:
+                await asyncio.sleep(0.01)
+        engine.stop()
+        await running
+        if attempt <= len(WEBHOOK_WAITS):
+            assert await outbox.requeue(store, delivery["id"]) == "ok"  # do not wait for the schedule
+    (ended,) = await outbox.deliveries(store, comment_id)
+    assert ended["state"] == "dead"
+    assert {found["code"] for found in ended["attempts"]} == {"abandoned"}
+    assert await outbox.requeue(store, delivery["id"], by_hand=True) == "ok"
+
+
+async def test_an_attempt_that_ends_forgets_the_workers_that_died(store: Store) -> None:
+    await endpoint(store)
+    await approve(store)
+    (job,) = await take(store, lease_ms=SHORT)
+    (again,) = await take_when_due(store)
+    assert (job.abandoned, again.abandoned) == (0, 1)
+    assert await outbox.settle(store, again, Settlement("queued"), {"ok": False})
+    assert [found.abandoned for found in await take_when_due(store)] == [0]
+
+
+async def test_what_was_handed_out_is_not_undone_even_if_the_clock_says_so(store: Store) -> None:
+    """It was asked for by hand before its time, or the clock was set back."""
+    await endpoint(store)
+    (comment_id,) = await approve(store, undo_seconds=60)
+    (delivery,) = await outbox.deliveries(store, comment_id)
+    await outbox.requeue(store, delivery["id"], by_hand=True)
+    (job,) = await take(store)
+    assert await outbox.settle(store, job, Settlement("delivered"), {"ok": True})
+    with pytest.raises(Conflict):
+        await review.undo(store, await comments.load(store, comment_id), "m")
+    assert (await comments.load(store, comment_id)).status.value == "approved"

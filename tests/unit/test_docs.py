@@ -58,6 +58,17 @@ def test_every_redis_command_is_among_the_documented_rights() -> None:
     assert sorted(command for command in used if command.lower() not in rights) == []
 
 
+def test_every_test_that_a_promise_names_exists() -> None:
+    named = re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", (ROOT / "docs/promises.md").read_text())
+    assert len(named) > 30
+    assert [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists()
+        or not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+    ] == []
+
+
 def test_every_command_of_the_readme_exists() -> None:
     program = typer.main.get_command(app)
     used = set(

@@ -9,8 +9,8 @@
 -- @include comment
 -- @include outbox
 local id, state, tag = ARGV[1], ARGV[3], ARGV[7]
-local lease, lane, event_id, site, kind, target, before, comment, n = unpack(redis.call('HMGET', KEYS[1], 'lease', 'lane', 'ev', 'site', 'kind', 'target',
-  'state', 'comment', 'n'))
+local lease, lane, event_id, site, kind, target, before, comment, n, abandoned = unpack(redis.call('HMGET', KEYS[1], 'lease', 'lane', 'ev', 'site', 'kind', 'target',
+  'state', 'comment', 'n', 'ab'))
 if lease ~= ARGV[2] then return 'lost' end
 local at = now()
 local lane_key, state_key = tag .. 'lane:' .. lane, tag .. 'ls:' .. lane
@@ -22,6 +22,7 @@ if comment == '' or redis.call('EXISTS', KEYS[3]) == 1 then -- else it was erase
 end
 redis.call('HINCRBY', tag .. 'outcomes', kind .. ' ' .. ARGV[14], 1)
 redis.call('HSET', KEYS[1], 'state', state, 'lease', '', 'due', at + tonumber(ARGV[4]), 'n', tonumber(n) + (ARGV[8] == '1' and 1 or 0))
+if abandoned then redis.call('HDEL', KEYS[1], 'ab') end
 reindex(tag, id, lane, before, state)
 if state == 'queued' then redis.call('ZADD', lane_key, at + tonumber(ARGV[4]), id) else redis.call('ZREM', lane_key, id) end
 

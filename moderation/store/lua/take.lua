@@ -1,7 +1,8 @@
 -- Hand out due deliveries under a lease: what is taken is re-scored to the end of its lease, so a dead worker's work becomes due by itself.
+-- A lease that ended without a settling means that its worker died or lost us: that is counted, until an attempt ends.
 -- A lane has a cap in flight, which its window narrows while it fails, a rate (a bucket of one second), and may be paused or off.
 -- KEYS  1 lanes      ARGV  1 how many  2 lease ms  3 in flight per lane unless it says otherwise  4 tag  5 nudge key
--- Reply {ms until the next is due or -1, {id, lease end, attempts, kind, target, comment id, site, event, comment value, receiver, failures}, …}
+-- Reply {ms until the next is due or -1, {id, lease end, attempts, kind, target, comment id, site, event, comment value, receiver, failures, abandoned}, …}
 -- @include comment
 -- @include outbox
 local want, lease_ms, tag = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4]
@@ -10,7 +11,7 @@ local ends = at + lease_ms
 local jobs = {}
 local function hand_out(lane, id, failures)
   local key = tag .. 'dl:' .. id
-  local d = redis.call('HMGET', key, 'n', 'kind', 'target', 'comment', 'ev', 'site')
+  local d = redis.call('HMGET', key, 'n', 'kind', 'target', 'comment', 'ev', 'site', 'lease', 'ab')
   local event = d[5] and redis.call('GET', tag .. 'ev:' .. d[5])
   if not event then -- erased or expired: nothing left to send
     redis.call('ZREM', tag .. 'lane:' .. lane, id)
@@ -19,9 +20,11 @@ local function hand_out(lane, id, failures)
   redis.call('ZADD', tag .. 'lane:' .. lane, ends, id)
   redis.call('ZADD', tag .. 'fl:' .. lane, ends, id)
   redis.call('HSET', key, 'lease', string.format('%.0f', ends))
+  local abandoned = d[8] or '0'
+  if d[7] and d[7] ~= '' then abandoned = redis.call('HINCRBY', key, 'ab', 1) end
   local receiver = d[2] == 'webhook' and redis.call('HGET', tag .. 'eps:' .. d[6], d[3]) or ''
   local comment = d[4] ~= '' and redis.call('GET', tag .. 'c:' .. d[4]) or ''
-  jobs[#jobs + 1] = { id, string.format('%.0f', ends), d[1], d[2], d[3], d[4], d[6], event, comment, receiver, failures or '0' }
+  jobs[#jobs + 1] = { id, string.format('%.0f', ends), d[1], d[2], d[3], d[4], d[6], event, comment, receiver, failures or '0', abandoned }
   return true
 end
 -- how many the rate lets go now, and when the next may: one timestamp says how far ahead of its pace the lane is (GCRA)

@@ -9,6 +9,9 @@ if not value then return { 'missing' } end
 local head, body = split(value)
 local at = now()
 if not head.u or at >= head.u.til then return { 'late', value } end
+for delivery in string.gmatch(head.u.dl, '[^ ]+') do -- made already: asked for by hand, or the clock was set back
+  if redis.call('HEXISTS', tag .. 'dl:' .. delivery, 'lease') == 1 then return { 'late', value } end
+end
 local undone, before = head.s, head.u.before
 for delivery in string.gmatch(head.u.dl, '[^ ]+') do
   local key = tag .. 'dl:' .. delivery
