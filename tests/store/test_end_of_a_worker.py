@@ -38,3 +38,4 @@ async def test_what_it_cannot_finish_is_given_back(store: Store, monkeypatch: py
     again = await take(store)
     assert {job.delivery_id for job in again} == under_way
     assert [job.attempts for job in again] == [0, 0, 0]  # being broken off is no attempt
+    assert [job.abandoned for job in again] == [0, 0, 0]  # and nobody died of them

@@ -104,7 +104,7 @@ async def test_after_it_the_old_key_is_needed_for_nothing(server: Valkey, filled
     assert await everything(new, ids, endpoint_id) == before
     assert new.privacy.author_id(SITE, EMAIL, "") == author  # people are found again, by the key of hashes
     assert await mailboxes.of_recipient(new, new.privacy.address_id(EMAIL))
-    assert (await erasure.erase_address(new, EMAIL, "me"))[SITE] == before["emails"].count(EMAIL)
+    assert (await erasure.erase_address(new, EMAIL, "me")).sites[SITE] == before["emails"].count(EMAIL)
     await new.close()
     stale = Privacy([OLD]).seal("x", "x")[:5]
     for key in server.client.scan_iter():

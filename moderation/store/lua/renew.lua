@@ -11,5 +11,6 @@ redis.call('ZADD', tag .. 'lane:' .. lane, ends, ARGV[1])
 if ARGV[3] == '0' then
   due_at(tag, lane, ends)
   nudge(tag)
+  redis.call('HINCRBY', KEYS[1], 'ab', -1) -- the next take counts a lease that nobody settled; nobody died of this one
 end
 return 'ok'
