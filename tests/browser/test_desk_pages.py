@@ -17,7 +17,7 @@ from tests.service import ADMIN, Receiver, Service, free_port, running, until
 PAGES = (
     "/review", "/review?status=all", "/review?view=one", "/review/statistics", "/review/account", "/review/people", "/review/sites", "/review/sites/{site}",
     "/review/sites/{site}/screening", "/review/sites/{site}/endpoints", "/review/sites/{site}/mails", "/review/sites/{site}/audit", "/review/suppressions",
-    "/review/mails", "/review/comments/{comment}", "/review/sites/{site}/endpoints/{endpoint}",
+    "/review/mails", "/review/personal-data", "/review/comments/{comment}", "/review/sites/{site}/endpoints/{endpoint}",
 )  # fmt: skip
 PASSWORD = "a password of ten"
 
@@ -373,6 +373,43 @@ def test_a_suppression_is_added_and_lifted(house: Service, chief: Visit) -> None
     assert "nobody@example.org" not in page.content()
     page.get_by_role("button", name="Send to them again").click()
     expect(page.get_by_text("Nobody.")).to_be_visible()
+
+
+def test_what_is_kept_of_an_address_is_found_given_out_and_deleted(
+    house: Service, chief: Visit, tmp_path: Path
+) -> None:
+    site, who = house.site(name="صحيفة"), f"canary-{uuid.uuid4().hex[:6]}@example.org"
+    one = house.comment(site, email=who)["id"]
+    page = chief("/review/personal-data")
+    page.locator("#email").fill("nobody-there@example.org")
+    page.get_by_role("button", name="Look", exact=True).click()
+    expect(page.get_by_text("No comment came with this address.")).to_be_visible()
+    page.locator("#email").fill(who)
+    page.get_by_role("button", name="Look", exact=True).click()
+    expect(page.get_by_text("1 comment:")).to_be_visible()
+    assert who not in page.content()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a file").click()
+    download.value.save_as(tmp_path / "kept.json")
+    assert one in (tmp_path / "kept.json").read_text()
+    page.get_by_text("Delete everything").click()
+    page.get_by_role("button", name="Delete it for good").click()
+    expect(page.get_by_text("1 comment was deleted.")).to_be_visible()
+    assert house.get(f"/api/v1/comments/{one}", ADMIN).status == 404
+    actions = [entry["action"] for entry in house.get(f"/api/v1/sites/{site}/audit", ADMIN).json["items"]]
+    assert actions == ["address.erased", "comment.erased", "address.exported"]
+
+
+def test_a_site_says_for_how_long_it_keeps_comments(house: Service, chief: Visit) -> None:
+    site = house.site()
+    page = chief(f"/review/sites/{site}")
+    page.locator("#keep_spam").fill("0")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#keep_spam-error")).to_be_visible()
+    page.locator("#keep_spam").fill("30")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#notice")).to_be_visible()
+    assert house.get(f"/api/v1/sites/{site}", ADMIN).json["retention"]["spam"] == 30
 
 
 # ways in
