@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from moderation import archive_commands, checkup, letters, log, privacy_commands, service
+from moderation import archive_commands, backup_commands, checkup, letters, log, privacy_commands, service
 from moderation import demo as demo_room
 from moderation import listen as listener
 from moderation.errors import ConfigurationError, Conflict, ModerationError, NotFound, Unreadable
@@ -38,6 +38,7 @@ app.add_typer(mail_app, name="mail", help="Templates of mails.")
 app.add_typer(rules_app, name="rules", help="Screening.")
 archive_commands.mount(app)
 privacy_commands.mount(app)
+backup_commands.mount(app)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (MODERATION_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (MODERATION_PORT).")]
