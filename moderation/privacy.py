@@ -45,7 +45,8 @@ class Privacy:
     look-ups stay as they are whatever keys come and go.
     """
 
-    def __init__(self, masters: list[bytes]) -> None:
+    def __init__(self, masters: list[bytes], *, is_generated: bool = False) -> None:
+        self.is_generated = is_generated  # the key is of this data directory, nobody chose it
         self._aead = {self._key_id(m): AESGCM(_derive(m, "seal")) for m in masters}
         self._newest = self._key_id(masters[0])
         self._seal_key = self._aead[self._newest]

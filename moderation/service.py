@@ -65,7 +65,7 @@ async def redis_of(settings: Settings) -> AsyncIterator[RedisAddress]:
 @contextlib.asynccontextmanager
 async def store_of(settings: Settings) -> AsyncIterator[Store]:
     """The store for a command of the shell: the running service's, else the embedded server for the time of the command."""
-    privacy = Privacy(settings.keys())
+    privacy = Privacy(settings.keys(), is_generated=settings.secret_key is None)
     if settings.redis_url is None:
         probe = EmbeddedServer(settings.data_dir)
         try:
@@ -179,7 +179,12 @@ async def run(
         )
     async with redis_of(settings) as address:
         await refuse_unsafe(address, settings)
-        store = await open_store(address, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
+        store = await open_store(
+            address,
+            Privacy(settings.keys(), is_generated=settings.secret_key is None),
+            settings.partitions,
+            settings.redis_replicas_to_ack,
+        )
         children: list[asyncio.Task[None]] = []
         environ = environment(settings, address)
         try:
@@ -229,7 +234,12 @@ async def http_process(settings: Settings) -> None:
     stop = stop_on_signal()
     address = settings.redis_address()
     assert address is not None
-    store = await open_store(address, Privacy(settings.keys()), settings.partitions, settings.redis_replicas_to_ack)
+    store = await open_store(
+        address,
+        Privacy(settings.keys(), is_generated=settings.secret_key is None),
+        settings.partitions,
+        settings.redis_replicas_to_ack,
+    )
     try:
         await web_app.serve(web_app.build(settings, store), stop, _say_that_we_listen)
     finally:

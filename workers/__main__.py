@@ -29,7 +29,9 @@ async def work(settings: Settings, address: RedisAddress) -> None:
     """Deliver until SIGTERM, then finish what is in flight."""
     while True:
         try:
-            store = await open_store(address, Privacy(settings.keys()), settings.partitions)
+            store = await open_store(
+                address, Privacy(settings.keys(), is_generated=settings.secret_key is None), settings.partitions
+            )
             break
         except Unavailable:
             log.get_logger(__name__).warning("Redis out of reach; trying again")

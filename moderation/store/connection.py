@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from moderation.errors import ConfigurationError, ModerationError
+from moderation.log import get_logger
 from moderation.privacy import HASH_KEY, Privacy, Sealed
 from moderation.redis_address import CLUSTER, RedisAddress
 from moderation.store import keys
@@ -12,6 +13,7 @@ from moderation.store.line import ReplyError
 from moderation.store.pipe import Caller, Pipe
 from moderation.store.servers import dial_master
 
+log = get_logger(__name__)
 DATA_VERSION = "1"
 _WAITING_CONNECTIONS = 8  # WAIT holds up its own: three times as many writes a second as with two
 
@@ -101,10 +103,19 @@ def _agree(stored: str, version: str, partitions: int) -> None:
         )
 
 
+_ANOTHER_KEY = (
+    "the data in Redis was written with another secret key than the one in this data directory: addresses in it can't be read here, and nobody is"
+    " recognised. Give all services and workers the same MODERATION_SECRET_KEY"
+)
+
+
 def _adopt(privacy: Privacy, hash_key: str) -> None:
     try:
         privacy.adopt_hash_key(hash_key)
     except Sealed:
+        if privacy.is_generated:  # of a data directory: the first service may have another one, or it was lost
+            log.error(_ANOTHER_KEY)
+            return
         raise ConfigurationError(
             [
                 "MODERATION_SECRET_KEY: the data was written with another key; write that one behind the new one, separated by a space"

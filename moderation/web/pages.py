@@ -13,6 +13,11 @@ from moderation.model import REASONS
 from moderation.web import static_files
 from moderation.web.context import CONTEXT
 
+# of every page: no window of another origin has a hold of it, and it asks for no device
+ALONE = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -68,8 +73,7 @@ def page(
             "Content-Security-Policy": "; ".join(policy),
             "Referrer-Policy": "same-origin",
             "X-Robots-Tag": "noindex",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+            **ALONE,
             "Vary": "Accept, Accept-Language",
         },
     )

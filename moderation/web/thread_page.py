@@ -22,6 +22,7 @@ from moderation.screening.mode import is_closed
 from moderation.store import comments, sites
 from moderation.web import body
 from moderation.web.context import CONTEXT, Context
+from moderation.web.pages import ALONE
 from moderation.web.read import FRESH, tag_of
 from moderation.web.rendered import RENDERINGS, Rendered, Shape, What, is_known, render_packed
 from moderation.web.schemas import ThreadPageQuery
@@ -127,7 +128,7 @@ class _Page:
         headers.update(
             {
                 hdrs.CONTENT_TYPE: "text/html; charset=utf-8", hdrs.CONTENT_LANGUAGE: language, hdrs.ETAG: (tag := tag_of(what, version)),
-                "Content-Security-Policy": policy, "Referrer-Policy": "same-origin",
+                "Content-Security-Policy": policy, "Referrer-Policy": "same-origin", **ALONE,
             }
         )  # fmt: skip
         if not article or parent:

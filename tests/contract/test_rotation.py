@@ -9,6 +9,7 @@ from pathlib import Path
 
 from standardwebhooks import Webhook
 
+from tests.fault.proxy import valkey
 from tests.service import ADMIN, HTML, Receiver, running, said
 
 OLD, NEW = (base64.b64encode(letter * 32).decode() for letter in (b"o", b"n"))
@@ -56,3 +57,12 @@ def test_a_key_is_changed_while_comments_come(data: Path, receiver: Receiver) ->
     )  # fmt: skip
     assert with_wrong.returncode != 0
     assert "another key" in with_wrong.stdout + with_wrong.stderr
+
+
+def test_a_generated_key_that_is_not_the_datas_is_told_loudly(tmp_path: Path) -> None:
+    with valkey(tmp_path / "valkey") as server:
+        for folder in ("first", "second"):
+            with running(tmp_path / folder, ("serve", "--no-workers"), MODERATION_REDIS_URL=server.url) as service:
+                service.comment(service.site())
+            told = "with another secret key" in service.log.read_text()
+            assert told == (folder == "second")

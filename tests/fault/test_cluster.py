@@ -1,5 +1,6 @@
 """A cluster of three masters: sites in several partitions, a slot that moves, a master that dies."""
 
+import base64
 import contextlib
 import json
 import os
@@ -75,7 +76,7 @@ def status(service: Service, site: str) -> int:
 
 async def test_a_script_never_runs_on_half_of_its_keys(nodes: Cluster) -> None:
     """Here the list of lanes has moved and the lane has not: a script that ran there would forget the lane."""
-    store = await open_store(nodes.url, Privacy([b"k" * 32]), 16)
+    store = await open_store(nodes.url, Privacy([base64.b64decode(KEY)]), 16)
     await sites.create(store, Site(id=SITE, name="News"))
     await endpoint(store)
     (comment_id,) = await approve(store)
@@ -98,7 +99,7 @@ async def test_a_script_never_runs_on_half_of_its_keys(nodes: Cluster) -> None:
 
 
 async def test_replicas_are_waited_for_on_the_node_that_took_the_write(nodes: Cluster) -> None:
-    store = await open_store(nodes.url, Privacy([b"k" * 32]), 16, 1)
+    store = await open_store(nodes.url, Privacy([base64.b64decode(KEY)]), 16, 1)
     said = Submission("ليلى", "", "", "نص", "41", locale="ar")
     outcomes = []
     for name in (site_on(1, 3)[2], site_on(0, 3)[2]):  # with a replica, without

@@ -33,7 +33,12 @@ def line(server: Valkey) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def distant(line: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose Redis is behind the proxy."""
-    with running(tmp_path_factory.mktemp("distant"), ("serve", "--no-workers"), MODERATION_REDIS_URL=line.url) as found:
+    with running(
+        tmp_path_factory.mktemp("distant"),
+        ("serve", "--no-workers"),
+        MODERATION_REDIS_URL=line.url,
+        MODERATION_SECRET_KEY=KEY,
+    ) as found:
         yield found
 
 
