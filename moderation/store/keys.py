@@ -12,6 +12,7 @@
 | m:{g}:desk:<name>                 | hash   | language, keys, filters that somebody set               | for ever  | sessions              |
 | m:{g}:batch:<sha256>              | string | JSON (by, ids) of what one press decided                | 1 min     | sessions              |
 | m:{g}:tries:<hash>                | string | wrong tries to sign in: name and network, network, name | 5 min     | web/desk/entry        |
+| m:{g}:asks:<hash>                 | string | how often a network asked what is kept of an address    | 5 min     | web/personal          |
 | m:{g}:code:<sha256>               | string | a code of an authenticator app that was used            | 2 min     | web/desk/second_step  |
 | m:{g}:passkeys                    | hash   | credential → JSON (name, public key, count)             | for ever  | passkeys              |
 | m:{g}:challenge:<sha256>          | string | a challenge for a passkey that is not answered yet      | 5 min     | passkeys              |

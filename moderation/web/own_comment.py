@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from moderation import submission
-from moderation.errors import Conflict, Invalid, ModerationError, NotFound
+from moderation.errors import Conflict, FieldError, Invalid, ModerationError, NotFound, UnsupportedType
 from moderation.model import Comment, Status, Submission
 from moderation.public import iso
 from moderation.screening import OF_THE_FORM, Facts, screen
@@ -81,16 +81,31 @@ async def _notices(context: Context, found: Comment) -> str:
 async def act(request: web.Request) -> web.Response:
     """What the page's forms send: a correction, the wish for a mail to confirm notices with, or nothing, which withdraws it."""
     context, found = await _private(request)
-    kind = body.media_type(request)
-    fields = body.parse_form(await body.read(request)) if kind == body.FORM else {}
+    fields = {name: str(value) for name, value in (await _fields(request)).items()}
     if "comment" in fields:
-        return await _correct_by_form(request, context, found, {name: str(value) for name, value in fields.items()})
-    if fields.get("act") == "confirm":
+        return await _correct_by_form(request, context, found, fields)
+    act = fields.get("act", "")
+    if act not in {"", "confirm"}:
+        raise Invalid([FieldError("act", "invalid", submission.MESSAGES["invalid"])])
+    if act == "confirm":
         if await _notices(context, found) == "asked":
             await personal.ask_to_confirm(context.store, found)
         return web.Response(status=303, headers={"Location": f"{request.path}?done=mailed"})
     await erasure.erase(context.store, found, "author")
     return pages.page(request, "withdrawn.html", locale_of(request, found.body["locale"]))
+
+
+async def _fields(request: web.Request) -> dict[str, object]:
+    """Of a form; nothing is nothing. Raises BadRequest, UnsupportedType: what can't be read must not withdraw a comment."""
+    kind, options = body.content_type(request)
+    raw = await body.read(request)
+    if not raw.strip():
+        return {}
+    if kind == body.FORM:
+        return body.parse_form(raw)
+    if kind == body.MULTIPART and options.get("boundary"):
+        return body.parse_multipart(raw, options["boundary"])
+    raise UnsupportedType()
 
 
 async def _correct_by_form(

@@ -8,11 +8,12 @@ import time
 from aiohttp import hdrs, web
 
 from moderation import links, submission
-from moderation.errors import FieldError, Invalid, ModerationError, NotFound
+from moderation.addresses import network as network_of
+from moderation.errors import FieldError, Invalid, ModerationError, NotFound, TooMany
 from moderation.i18n import translate
 from moderation.log import get_logger
 from moderation.model import Comment, created_ms
-from moderation.store import comments, erasure, personal, review
+from moderation.store import comments, erasure, keys, personal, review
 from moderation.submission import MESSAGES, is_address
 from moderation.web import body, pages, problem
 from moderation.web.answer import json
@@ -23,6 +24,7 @@ from moderation.web.submit import status_url
 log = get_logger(__name__)
 SENT = "If comments of this address are kept, a mail with a link is on its way to it."
 _SHOWN_MAX = 50
+_ASKS, _ASKS_WITHIN_SECONDS = 30, 300
 
 
 def _private(response: web.Response) -> web.Response:
@@ -48,12 +50,22 @@ async def ask(request: web.Request) -> web.Response:
         message = problem.field_messages(error, locale)[0]["message"]
         return pages.page(request, "personal_ask.html", locale, status=422, sent=False, error=message)
     context = request.app[CONTEXT]
+    await _count(request, context)
     found = await personal.kept_of(context.store, email)
     if found.newest:
         context.later(_send_link(context, found.newest))  # after the answer: how long it takes tells nothing
     if as_page:
         return pages.page(request, "personal_ask.html", locale, status=202, sent=True, error="")
     return json({"message": translate(locale, SENT)}, 202)
+
+
+async def _count(request: web.Request, context: Context) -> None:
+    """Each asks every site: a network may do so a few times. Raises TooMany."""
+    network = network_of(context.proxies.client_address(request))
+    key = f"{keys.GLOBAL}asks:{context.store.privacy.keyed_hash('asks', network)}"
+    asked, _ = await context.store.pipe.call_many([("INCR", key), ("EXPIRE", key, _ASKS_WITHIN_SECONDS)])
+    if asked > _ASKS:
+        raise TooMany(_ASKS_WITHIN_SECONDS)
 
 
 async def _address(request: web.Request, *, as_page: bool) -> str:

@@ -99,7 +99,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("OPTIONS", "/sites/{site}/wp-comments-post.php", submit.preflight, documented=False),
     Route("GET", "/c/{id}/{token}", own_comment.page, answers={200: s.PrivateStatus}, html=True),
-    Route("POST", "/c/{id}/{token}", own_comment.act, answers={200: "text/html", 303: None}, html=True),
+    Route(
+        "POST",
+        "/c/{id}/{token}",
+        own_comment.act,
+        answers={200: "text/html", 303: None},
+        refuses=(409, 415, 422, 429),
+        html=True,
+    ),
     Route(
         "PATCH",
         "/c/{id}/{token}",

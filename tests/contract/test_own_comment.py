@@ -93,6 +93,24 @@ def test_a_stale_page_an_empty_text_and_a_repetition_are_said_so(service: Servic
     assert service.one(first["id"])["status"] == "pending"
 
 
+@pytest.mark.parametrize(("kind", "raw", "status"), [("application/json", b'{"comment": "x"}', 415), ("text/plain", b"x", 415), ("application/x-www-form-urlencoded", b"act=withdrawal", 422), ("multipart/form-data; boundary=x", b"nonsense", 400), ("application/x-www-form-urlencoded", b"\xff=\xff", 400)])  # fmt: skip
+def test_what_can_t_be_read_withdraws_nothing(service: Service, site: str, kind: str, raw: bytes, status: int) -> None:
+    receipt = service.comment(site)
+    answer = service.request("POST", path_of(service, receipt), raw, {"content-type": kind})
+    assert answer.status == status
+    assert service.one(receipt["id"])["status"] == "pending"
+
+
+def test_a_form_with_parts_corrects_too(service: Service, site: str) -> None:
+    receipt = service.comment(site)
+    raw = b'--x\r\nContent-Disposition: form-data; name="comment"\r\n\r\nin parts\r\n--x--\r\n'
+    answer = service.request(
+        "POST", path_of(service, receipt), raw, {"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert answer.status == 303
+    assert service.one(receipt["id"])["text"] == "in parts"
+
+
 def test_corrections_come_to_an_end(service: Service, site: str) -> None:
     path = path_of(service, service.comment(site))
     answers = [service.send("PATCH", path, {"comment": f"again {n}"}, None) for n in range(21)]

@@ -143,6 +143,13 @@ def test_what_is_no_address_is_said_so(mailing: Service, email: str) -> None:
     assert mailing.post(ASK, {"email": email}).errors["email"] in {"required", "invalid"}
 
 
+def test_a_network_asks_a_few_times(tmp_path: Path) -> None:
+    with running(tmp_path / "asked", ("serve", "--no-workers")) as service:
+        answers = [service.post(ASK, {"email": somebody()}) for _ in range(32)]
+        assert [answer.status for answer in answers] == [202] * 30 + [429] * 2
+        assert int(answers[-1].headers["retry-after"]) > 0
+
+
 def test_a_link_is_of_one_day_and_of_one_comment(mailing: Service) -> None:
     site = mailing.site()
     one, other = (mailing.comment(site, email=somebody())["id"] for _ in range(2))
