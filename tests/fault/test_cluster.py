@@ -53,6 +53,7 @@ def spread(nodes: Cluster, receiver: Receiver, tmp_path_factory: pytest.TempPath
             subscription = {"url": receiver.url, "max_in_flight": 50, "rate_per_second": 1000}
             assert found.send("POST", f"/api/v1/sites/{site}/endpoints", subscription).status == 201
         yield found
+        print(found.log.read_text()[-6000:])  # shown when a test fails
 
 
 def all_told(receiver: Receiver, wanted: set[str], seconds: float = 60) -> None:
@@ -226,4 +227,4 @@ def test_a_replica_takes_over_by_itself(nodes: Cluster, spread: Service, receive
     assert [spread.one(comment_id)["status"] for comment_id in kept] == ["pending", "pending"]
     for comment_id in kept:
         assert spread.decide(comment_id, "approve").status == 200
-    all_told(receiver, set(kept), 30)
+    all_told(receiver, set(kept), 90)
