@@ -109,7 +109,8 @@ class Engine:
         except ModerationError as error:
             self._set_aside(partition, error)
             return
-        self._pauses.pop(partition, None)
+        if self._pauses.pop(partition, None) is not None:
+            wait_ms = 0  # nudges went unheard in the absence, and one may have come while this answer was on its way
         if wait_ms >= 0:
             self._look_again(partition, wait_ms / 1000)
         for job in jobs:
