@@ -80,6 +80,19 @@ async def _answer(
     return _as_asked(request, await request.app[RENDERINGS].current(what, make, request.raw_path))
 
 
+async def preflight(request: web.Request) -> web.Response:
+    """A page that asks whether its copy is still good (`If-None-Match`) is asked about first, by browsers."""
+    request[CORS_ORIGIN] = "*"
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": "GET, HEAD",
+            "Access-Control-Allow-Headers": "if-none-match",
+            "Access-Control-Max-Age": "86400",
+        },
+    )
+
+
 @for_anyone
 async def thread(request: web.Request) -> web.Response:
     """Approved comments of one thread, by time or as conversations."""

@@ -109,7 +109,7 @@ async def one(request: web.Request) -> web.Response:
 async def claim(request: web.Request) -> web.Response:
     """Lease waiting comments: those named, or the oldest."""
     moderator = await need(request, Role.MODERATOR)
-    asked = await body.json_body(request, ClaimIn)
+    asked = await body.optional_json_body(request, ClaimIn)
     store = request.app[CONTEXT].store
     names = await visible_sites(store, moderator, asked.site)
     if asked.ids is not None:
@@ -146,7 +146,7 @@ async def _by_site(store: Store, names: list[str], ids: list[str]) -> dict[str, 
 async def release(request: web.Request) -> web.Response:
     """Give leases back: those named, or all of the caller's."""
     moderator = await need(request, Role.MODERATOR)
-    asked = await body.json_body(request, ReleaseIn)
+    asked = await body.optional_json_body(request, ReleaseIn)
     store = request.app[CONTEXT].store
     released: list[str] = []
     names = await visible_sites(store, moderator, None)

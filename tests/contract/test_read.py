@@ -62,7 +62,7 @@ def test_the_etag_changes_with_each_decision_and_saves_the_body(service: Service
         fresh = read(service, site, **{"if-none-match": tags[-1]})
         assert fresh.status == 200
         tags.append(fresh.headers["etag"])
-        for matching in (tags[-1], f'"x", W/{tags[-1]}'):
+        for matching in (tags[-1], f'"x", W/{tags[-1]}', "*"):
             kept = read(service, site, **{"if-none-match": matching})
             assert (kept.status, kept.raw, kept.headers["etag"]) == (304, b"", tags[-1])
             assert kept.headers["access-control-allow-origin"] == "*"
@@ -83,6 +83,17 @@ def test_any_page_may_read_also_the_errors(service: Service, site: str, query: s
     answer = read(service, site, "41", query, origin="https://anywhere.example")
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["threads/41/comments", "threads/41/feed.atom", "counts?thread=41"])
+def test_any_page_may_ask_whether_its_copy_is_still_good(service: Service, site: str, path: str) -> None:
+    asked = {"origin": "https://anywhere.example", "access-control-request-method": "GET", "access-control-request-headers": "if-none-match"}  # fmt: skip
+    answer = service.request("OPTIONS", f"/api/v1/sites/{site}/{path}", None, asked)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "*")
+    assert "GET" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "if-none-match"
+    known = service.request("HEAD", f"/api/v1/sites/{site}/{path}", None, asked)
+    assert (known.status, known.raw, known.headers["access-control-allow-origin"]) == (200, b"", "*")
 
 
 def test_pages_follow_by_cursor_in_both_orders(service: Service, site: str) -> None:

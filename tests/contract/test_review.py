@@ -204,6 +204,15 @@ def test_release_gives_back_what_is_named_or_everything_of_ones_own(service: Ser
     assert [bool(c["claim"]) for c in listed(service, site=site)["items"]] == [False, False, False, True]
 
 
+def test_claim_and_release_take_their_defaults_from_no_body_at_all(service: Service, site: str) -> None:
+    made, amal = service.comment(site)["id"], token(service, sites=[site])
+    bare = {"authorization": f"Bearer {amal}"}
+    claimed = service.request("POST", CLAIM, None, bare)
+    assert (claimed.status, [item["id"] for item in claimed.json["items"]]) == (200, [made])
+    assert service.request("POST", RELEASE, None, bare).json == {"released": [made]}
+    assert service.request("POST", RELEASE, b"ids=x", bare | {"content-type": "text/plain"}).status == 415
+
+
 @pytest.mark.parametrize(
     ("asked", "field"),
     [({"limit": 0}, "limit"), ({"limit": 51}, "limit"), ({"lease_seconds": 9}, "lease_seconds"), ({"lease_seconds": 3601}, "lease_seconds"), ({"limit": "5"}, "limit")],

@@ -25,6 +25,12 @@ def test_it_says_that_it_is_alive_and_ready(service: Service) -> None:
     assert service.get("/readyz").json == {"status": "ready"}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/embed.js"])
+def test_head_answers_what_get_does_without_the_body(service: Service, path: str) -> None:
+    asked, got = service.request("HEAD", path), service.get(path)
+    assert (asked.status, asked.raw, asked.headers["content-type"]) == (200, b"", got.headers["content-type"])
+
+
 def test_the_figures_count_what_happens(service: Service, site: str) -> None:
     def figure(name: str) -> float:
         found = re.search(rf"^{re.escape(name)} (\S+)$", service.get("/metrics").text, re.MULTILINE)
