@@ -39,7 +39,11 @@ async def page(request: web.Request) -> web.Response:
     kept = renderings.at(request.raw_path)
     if kept is not None and kept.version == await renderings.version(kept.what):
         return _as_asked(request, kept)
-    context, site, thread = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
+    context, site, thread = (
+        request.app[CONTEXT],
+        request.match_info["site"],
+        submission.clean(request.match_info["thread"]),
+    )
     if not sites.is_slug(site):
         raise NotFound("There is no such site.")
     asked = body.validate(ThreadPageQuery, dict(request.query))

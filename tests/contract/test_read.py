@@ -54,6 +54,17 @@ def test_only_what_is_approved_is_read_with_public_fields(service: Service, site
     assert "reader-" not in answer.text
 
 
+@pytest.mark.parametrize("name", ["cafe\u0301", " padded ", "a\tb", "صفحة/١?x=1&y#z"])
+def test_a_thread_is_found_under_the_very_name_that_was_posted(service: Service, site: str, name: str) -> None:
+    comment = approved(service, site, thread=name)
+    assert [item["id"] for item in read(service, site, name).json["items"]] == [comment]
+    asked = quote(name, safe="")
+    assert service.get(f"/api/v1/sites/{site}/counts?thread={asked}").json == {"counts": {name: 1}}
+    assert comment in service.get(f"/api/v1/sites/{site}/threads/{asked}/feed.atom").text
+    assert comment in service.get(f"/sites/{site}/threads/{asked}").text
+    assert service.get(f"/api/v1/comments?site={site}&thread={asked}", ADMIN).json["total"] == 1
+
+
 def test_the_etag_changes_with_each_decision_and_saves_the_body(service: Service, site: str) -> None:
     comment = service.comment(site)["id"]
     tags = [read(service, site).headers["etag"]]
