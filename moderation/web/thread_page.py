@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from moderation import conversation, public, stamps, submission
 from moderation.conversation import Placed
 from moderation.errors import NotFound
-from moderation.i18n import language_of
+from moderation.i18n import language_of, speaks
 from moderation.markup import direction, plain_line
 from moderation.model import Comment, Site, Status, created_ms
 from moderation.screening import Facts
@@ -47,7 +47,7 @@ async def page(request: web.Request) -> web.Response:
     if not sites.is_slug(site):
         raise NotFound("There is no such site.")
     asked = body.validate(ThreadPageQuery, dict(request.query))
-    lang = asked.lang if language_of(asked.lang) == asked.lang.split("-")[0].lower() else ""
+    lang = asked.lang if speaks(asked.lang) else ""
 
     async def render(what: What, version: str) -> Rendered:
         found, _ = await sites.load(context.store, site)
