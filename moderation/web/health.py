@@ -77,7 +77,7 @@ async def metrics(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     text = generate_latest(context.metrics.registry).decode()
     up, lines = 1, []
-    answered = ["# TYPE moderation_submissions counter"]
+    answered = ["# TYPE moderation_submissions_total counter"]
     answered += [
         f'moderation_submissions_total{{status="{status}"}} {n}'
         for status, n in sorted(context.metrics.submissions.items())
@@ -97,7 +97,7 @@ async def metrics(request: web.Request) -> web.Response:
             "# TYPE moderation_outbox_oldest_due_seconds gauge",
             f"moderation_outbox_oldest_due_seconds {backlog.oldest_due_ms / 1000:.3f}",
         ]
-        lines.append("# TYPE moderation_attempts counter")
+        lines.append("# TYPE moderation_attempts_total counter")
         lines += [
             f'moderation_attempts_total{{kind="{kind}",outcome="{outcome}"}} {number}'
             for (kind, outcome), number in sorted(backlog.outcomes.items())

@@ -17,6 +17,7 @@ from moderation.web import body, problem
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT, Context
+from moderation.web.delivery_api import for_admins
 from moderation.web.finding import find, visible_sites
 from moderation.web.middleware import locale_of
 from moderation.web.schemas import BulkDecisionIn, ClaimIn, CommentQuery, DecisionIn, ReleaseIn
@@ -98,11 +99,8 @@ async def one(request: web.Request) -> web.Response:
     """A comment with its history."""
     context, _, found = await load_for(request, Role.VIEWER)
     rendered = (await _rendered(context.store, [found]))[0]
-    sent = await outbox.deliveries(context.store, found.id)
-    for delivery in sent:
-        delivery["due_at"] = public.iso(delivery.pop("due_ms")) if delivery["state"] == "queued" else None
     rendered["history"] = await review.history(context.store, found.id)
-    rendered["deliveries"] = sent
+    rendered["deliveries"] = [for_admins(sent) for sent in await outbox.deliveries(context.store, found.id)]
     return json(rendered)
 
 

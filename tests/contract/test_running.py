@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.service import ADMIN, Service, free_port, running
 
@@ -45,6 +46,13 @@ def test_the_figures_count_what_happens(service: Service, site: str) -> None:
     assert (figure(taken), figure(approvals)) == (before[0] + 3, before[1] + 1)
     assert figure(f'moderation_pending{{site="{site}"}}') == 2
     assert figure("moderation_redis_up") == 1
+
+
+def test_every_figure_has_a_type(service: Service, site: str) -> None:
+    service.decide(service.comment(site)["id"], "approve")
+    families = {family.name: family for family in text_string_to_metric_families(service.get("/metrics").text)}
+    assert {name: family.type for name, family in families.items() if family.samples and family.type == "unknown"} == {}
+    assert families["moderation_submissions"].type == "counter"
 
 
 def test_the_description_is_valid_openapi(service: Service) -> None:
