@@ -94,7 +94,7 @@ class CommentQuery(Input):
     status: Status | None = None
     site: str | None = Field(None, max_length=63)
     thread: Annotated[str | None, AfterValidator(lambda name: name and clean(name))] = Field(None, max_length=512)
-    author: str | None = Field(None, max_length=64)
+    author: str | None = Field(None, max_length=64, description="`author.id`, or a part of the name")
     rule: str | None = Field(None, max_length=40, description="only what this rule of the screening spoke about")
     language: str | None = Field(None, pattern=r"^([a-z]{2,3})?$")
     q: str | None = Field(None, max_length=200)
