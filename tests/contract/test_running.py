@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service import ADMIN, Service, free_port, running
+from tests.service import ADMIN, Service, free_port, running, said
 
 
 def start_and_end(data: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -24,6 +24,13 @@ def start_and_end(data: Path, **environ: str) -> subprocess.CompletedProcess[str
 def test_it_says_that_it_is_alive_and_ready(service: Service) -> None:
     assert service.get("/healthz").status == 200
     assert service.get("/readyz").json == {"status": "ready"}
+
+
+def test_too_few_replicas_are_said_where_readiness_is_asked(tmp_path: Path) -> None:
+    with running(tmp_path / "data", MODERATION_REDIS_REPLICAS_TO_ACK="1") as alone:
+        assert alone.post(f"/api/v1/sites/{alone.site()}/comments", said()).status == 503
+        (reason,) = alone.get("/readyz").json["degraded"]
+        assert "MODERATION_REDIS_REPLICAS_TO_ACK" in reason
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/embed.js"])
