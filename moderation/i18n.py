@@ -57,6 +57,11 @@ def language_of(locale: str) -> str:
     return base if base in languages() else "en"
 
 
+def speaks(locale: str) -> bool:
+    """Whether there is a catalogue for a language tag."""
+    return locale.replace("_", "-").split("-")[0].lower() in languages()
+
+
 def translate(locale: str, message: str, **params: object) -> str:
     """The message in the language of `locale`, placeholders filled."""
     text = _translated(locale, message)

@@ -73,7 +73,10 @@ class Noun(BaseModel):
 
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-_LOCALE = re.compile(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+# BCP 47 (RFC 5646, section 2.1): language, script, region and variants, then extensions such as -u-nu-latn, then private use.
+LANGUAGE_TAG = re.compile(
+    r"(?=.{2,35}\Z)[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*(-[A-WYZa-wyz0-9](-[A-Za-z0-9]{2,8})+)*(-[Xx](-[A-Za-z0-9]{1,8})+)?"
+)
 
 
 def _origin(value: str) -> str:
@@ -94,7 +97,7 @@ def _origin(value: str) -> str:
 
 
 def _locale(value: str) -> str:
-    if not _LOCALE.fullmatch(value):
+    if not LANGUAGE_TAG.fullmatch(value):
         raise ValueError("must be a language tag such as ar or pt-BR")
     return value
 

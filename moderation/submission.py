@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from email_validator import EmailNotValidError, validate_email
 
 from moderation.errors import FieldError, Invalid
-from moderation.model import Site, Submission
+from moderation.model import LANGUAGE_TAG, Site, Submission
 from moderation.normal import nfc
 from moderation.policy import Policy
 
@@ -35,7 +35,10 @@ TEXT_MAX = 65_525  # what a site's policy may allow at most
 # C0 and C1 but tab and line feed; line and paragraph separators are line breaks; non-characters and lone surrogates.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _BREAKS = re.compile("[\r\n\t\x85\u2028\u2029]+")
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+# Spaces and what Unicode shows nothing for (Default_Ignorable_Code_Point, DerivedCoreProperties.txt): a name of these alone is none.
+_NOTHING = re.compile(
+    "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
+)
 _SIMPLE_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
 _ERRORS_MAX = 50  # unknown fields that are named: a body has room for a hundred thousand
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -175,7 +178,7 @@ class _Reader:
         if not given and not required:
             return ""
         text = clean(given, lines=lines) if given else ""
-        if required and not text:
+        if required and _NOTHING.fullmatch(text):
             self.fail(field, "required")
         elif len(text) > limit:
             self.fail(field, "too_long", limit=limit)
@@ -208,7 +211,7 @@ def parse(fields: Mapping[str, object], site: Site, *, json: bool, locale: str =
     thread_title = read.take("thread_title", TITLE_MAX)
     parent = read.take("parent", EXTERNAL_MAX)
     asked = read.take("locale", 35)
-    if asked and not _LOCALE.fullmatch(asked):
+    if asked and not LANGUAGE_TAG.fullmatch(asked):
         read.fail("locale", "invalid")
     redirect_to = read.url("redirect_to")
     if redirect_to and not is_on_site(redirect_to, site):
@@ -255,6 +258,6 @@ def tidy(said: Submission) -> Submission:
         thread=thread,
         thread_url=thread_url if len(thread_url) <= URL_MAX and is_web_url(thread_url) else "",
         thread_title=clean(said.thread_title)[:TITLE_MAX].rstrip(),
-        locale=said.locale if _LOCALE.fullmatch(said.locale) else "",
+        locale=said.locale if LANGUAGE_TAG.fullmatch(said.locale) else "",
         external_id=external_id if len(external_id) <= EXTERNAL_MAX else "",
     )

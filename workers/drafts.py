@@ -6,6 +6,7 @@ from typing import Any
 
 from moderation import links, markup, public
 from moderation.errors import NotFound
+from moderation.i18n import speaks
 from moderation.model import Comment, Decision, Site, Status, created_ms
 from moderation.privacy import Sealed
 from moderation.store import comments, keys, mailboxes, sites
@@ -224,4 +225,5 @@ def _reader_draft(
     kind: str, address: str, recipient: str, site: Site, comment: Comment, values: dict[str, Any]
 ) -> Draft:
     thread = keys.thread_key(comment.body["thread"])
-    return Draft(kind, address, recipient, site, comment.body["locale"], thread, values=values)
+    locale = comment.body["locale"] if speaks(comment.body["locale"]) else site.locale
+    return Draft(kind, address, recipient, site, locale, thread, values=values)

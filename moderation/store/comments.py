@@ -98,7 +98,7 @@ async def submit(
     body = make_body(privacy, site.id, comment_id, said, screening, author)
     who, thread = body["who"], keys.thread_key(said.thread)
     duplicate = privacy.keyed_hash("dup", who, said.name, said.thread, said.text)
-    content = idempotency_key and privacy.keyed_hash("content", duplicate, said.email, said.url, said.parent)
+    content = idempotency_key and privacy.keyed_hash("content", duplicate, *_all_but_the_locale(said))
     event = EVENT_OF[status]
     arguments: tuple[Any, ...] = (
         [
@@ -175,6 +175,12 @@ def asked_checkers(site: Site) -> str:
 def notify_mode(site: Site) -> str:
     """How a site's moderators are told of waiting comments, '' when nobody is."""
     return site.notify_mode if site.notify and site.notify_mode != "off" else ""
+
+
+def _all_but_the_locale(said: Submission) -> tuple[str, ...]:
+    """What a repeated request must have the same. The locale may have come from the browser; where to go back to is no content."""
+    notify = "1" if said.notify_replies else ""
+    return (said.email, said.url, said.parent, said.thread_url, said.thread_title, notify, said.external_id)
 
 
 def said_today() -> str:

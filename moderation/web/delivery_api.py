@@ -107,7 +107,9 @@ async def change_endpoint(request: web.Request) -> web.Response:
 
 
 async def change(context: Context, endpoint: Endpoint, keys: Keys, asked: EndpointPatch) -> dict[str, Any]:
-    """The endpoint as it is then."""
+    """The endpoint as it is then. Raises Invalid: only one that was created to get addresses gets them."""
+    if asked.include_email and not endpoint.include_email:
+        raise Invalid([FieldError("include_email", "invalid", submission.MESSAGES["invalid"])])
     changes = {k: v for k, v in asked.model_dump().items() if v is not None}
     headers, switch = changes.pop("headers", None), changes.get("enabled")
     for name in {"events", "threads"} & set(changes):

@@ -1,5 +1,6 @@
 """Which comments somebody asks for: over the sites they may see, by index where there is one, else by looking through."""
 
+import re
 from dataclasses import dataclass
 
 from moderation.errors import NotFound
@@ -11,6 +12,7 @@ from moderation.web.schemas import CommentQuery
 
 _SCAN_MAX = 20_000  # comments of a site looked at where there is no index; what is older is not found
 _SCAN_PAGE = 500
+_PSEUDONYM = re.compile("[0-9a-f]{24}")
 
 
 async def visible_sites(store: Store, moderator: Moderator, wanted: str | None) -> list[str]:
@@ -65,6 +67,7 @@ class _Wanted:
         return (
             comment.status in self.statuses
             and comment.site == self.site
+            and (not query.author or query.author == body["who"] or query.author.casefold() in body["name"].casefold())
             and (not query.thread or body["thread"] == query.thread)
             and (not query.language or body["locale"].partition("-")[0].lower() == query.language)
             and (not query.rule or any(rule == query.rule for rule, *_ in (body.get("screening") or {}).get("reasons", ())))
@@ -82,7 +85,7 @@ async def _find_in(store: Store, site: str, query: CommentQuery) -> Page:
         )
     wanted, matching, total, seen, at = _Wanted(query, site, statuses), list[Comment](), 0, 0, ""
     while seen < _SCAN_MAX:
-        if query.author:
+        if query.author and _PSEUDONYM.fullmatch(query.author):
             part = await comments.page_of_author(store, site, query.author, cursor=at, newest=newest, limit=_SCAN_PAGE)
         else:
             part = await comments.page(

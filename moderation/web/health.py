@@ -60,14 +60,16 @@ async def _judge(app: web.Application, context: Context) -> tuple[list[str], lis
         if mode != SENTINEL:
             raise
         return [], ["no sentinel answers"]  # the master did
-    away = f"{len(found.away)} of {len(found.masters)} masters of the cluster do not answer"
-    return [] if context.settings.redis_unsafe else found.problems, [away] if found.away else []
+    degraded = list(found.lacking)  # nothing is taken there, but all that was is read
+    if found.away:
+        degraded.append(f"{len(found.away)} of {len(found.masters)} masters of the cluster do not answer")
+    return [] if context.settings.redis_unsafe else found.problems, degraded
 
 
 async def _durability(app: web.Application, context: Context) -> Findings:
     checked_at, found = app[_DURABILITY].get("last", (float("-inf"), Findings()))
     if time.monotonic() - checked_at > _CHECK_AGAIN_SECONDS:
-        found = await inspect(context.store.address)
+        found = await inspect(context.store.address, context.settings.redis_replicas_to_ack)
         app[_DURABILITY]["last"] = (time.monotonic(), found)
     return found
 
@@ -77,7 +79,7 @@ async def metrics(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     text = generate_latest(context.metrics.registry).decode()
     up, lines = 1, []
-    answered = ["# TYPE moderation_submissions counter"]
+    answered = ["# TYPE moderation_submissions_total counter"]
     answered += [
         f'moderation_submissions_total{{status="{status}"}} {n}'
         for status, n in sorted(context.metrics.submissions.items())
@@ -97,7 +99,7 @@ async def metrics(request: web.Request) -> web.Response:
             "# TYPE moderation_outbox_oldest_due_seconds gauge",
             f"moderation_outbox_oldest_due_seconds {backlog.oldest_due_ms / 1000:.3f}",
         ]
-        lines.append("# TYPE moderation_attempts counter")
+        lines.append("# TYPE moderation_attempts_total counter")
         lines += [
             f'moderation_attempts_total{{kind="{kind}",outcome="{outcome}"}} {number}'
             for (kind, outcome), number in sorted(backlog.outcomes.items())

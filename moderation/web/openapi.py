@@ -78,7 +78,7 @@ def _operation(route: "Route", refs: dict[Any, Any]) -> dict[str, Any]:
     if route.body:
         kinds = _FORMS if route.form else _FORMS[:1]
         operation["requestBody"] = {
-            "required": True,
+            "required": not route.bare,
             "content": {kind: {"schema": refs[route.body, "validation"]} for kind in kinds},
         }
     if route.form:

@@ -13,7 +13,7 @@ from moderation import feed as atom
 from moderation.errors import FieldError, Invalid, NotFound
 from moderation.model import Status
 from moderation.store import comments, sites
-from moderation.submission import MESSAGES, THREAD_MAX
+from moderation.submission import MESSAGES, THREAD_MAX, clean
 from moderation.web import body
 from moderation.web.answer import SAFE, Whole
 from moderation.web.context import CONTEXT, Context
@@ -80,10 +80,23 @@ async def _answer(
     return _as_asked(request, await request.app[RENDERINGS].current(what, make, request.raw_path))
 
 
+async def preflight(request: web.Request) -> web.Response:
+    """A page that asks whether its copy is still good (`If-None-Match`) is asked about first, by browsers."""
+    request[CORS_ORIGIN] = "*"
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": "GET, HEAD",
+            "Access-Control-Allow-Headers": "if-none-match",
+            "Access-Control-Max-Age": "86400",
+        },
+    )
+
+
 @for_anyone
 async def thread(request: web.Request) -> web.Response:
     """Approved comments of one thread, by time or as conversations."""
-    context, site, name = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
+    context, site, name = request.app[CONTEXT], request.match_info["site"], clean(request.match_info["thread"])
     query = body.validate(PublicQuery, {name: value for name, value in request.query.items() if value})
     cursor, newest = query.cursor or "", query.order == "newest"
 
@@ -108,7 +121,7 @@ async def thread(request: web.Request) -> web.Response:
 @for_anyone
 async def feed(request: web.Request) -> web.Response:
     """The newest approved comments of one thread as an Atom feed (RFC 4287)."""
-    context, site_id, name = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
+    context, site_id, name = request.app[CONTEXT], request.match_info["site"], clean(request.match_info["thread"])
 
     async def render() -> bytes:
         site, _ = await sites.load(context.store, site_id)
@@ -135,13 +148,14 @@ async def _counted(request: web.Request) -> bytes:
     site, wanted = request.match_info["site"], list(dict.fromkeys(request.query.getall("thread", [])))
     if not sites.is_slug(site):
         raise NotFound("There is no such site.")
-    found = await comments.counts(request.app[CONTEXT].store, site, wanted[: _COUNTS_MAX + 1])
+    kept = {name: clean(name) for name in wanted[: _COUNTS_MAX + 1]}
+    found = await comments.counts(request.app[CONTEXT].store, site, list(kept.values()))
     if not wanted:
         raise Invalid([FieldError("thread", "required", MESSAGES["required"])])
     if len(wanted) > _COUNTS_MAX or any(len(name) > THREAD_MAX for name in wanted):
         limit = _COUNTS_MAX if len(wanted) > _COUNTS_MAX else THREAD_MAX
         raise Invalid([FieldError("thread", "too_long", MESSAGES["too_long"], {"limit": limit})])
-    return to_json({"counts": found})
+    return to_json({"counts": {name: found[as_kept] for name, as_kept in kept.items()}})
 
 
 _COUNTS = CIMultiDict({hdrs.CONTENT_TYPE: "application/json", **_OPEN})

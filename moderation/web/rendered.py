@@ -146,7 +146,9 @@ def _size(rendered: Rendered) -> int:
 def is_known(request: web.Request, tag: str) -> bool:
     """Whether who asks has this version (RFC 9110, section 13.1.2)."""
     named = request.headers.get(hdrs.IF_NONE_MATCH)
-    return named is not None and (named == tag or tag in {t.strip().removeprefix("W/") for t in named.split(",")})
+    return named is not None and (
+        named == tag or not {tag, "*"}.isdisjoint(t.strip().removeprefix("W/") for t in named.split(","))
+    )
 
 
 RENDERINGS = web.AppKey("RENDERINGS", Renderings)

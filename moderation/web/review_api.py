@@ -17,6 +17,7 @@ from moderation.web import body, problem
 from moderation.web.answer import json
 from moderation.web.auth import need
 from moderation.web.context import CONTEXT, Context
+from moderation.web.delivery_api import for_admins
 from moderation.web.finding import find, visible_sites
 from moderation.web.middleware import locale_of
 from moderation.web.schemas import BulkDecisionIn, ClaimIn, CommentQuery, DecisionIn, ReleaseIn
@@ -98,18 +99,15 @@ async def one(request: web.Request) -> web.Response:
     """A comment with its history."""
     context, _, found = await load_for(request, Role.VIEWER)
     rendered = (await _rendered(context.store, [found]))[0]
-    sent = await outbox.deliveries(context.store, found.id)
-    for delivery in sent:
-        delivery["due_at"] = public.iso(delivery.pop("due_ms")) if delivery["state"] == "queued" else None
     rendered["history"] = await review.history(context.store, found.id)
-    rendered["deliveries"] = sent
+    rendered["deliveries"] = [for_admins(sent) for sent in await outbox.deliveries(context.store, found.id)]
     return json(rendered)
 
 
 async def claim(request: web.Request) -> web.Response:
     """Lease waiting comments: those named, or the oldest."""
     moderator = await need(request, Role.MODERATOR)
-    asked = await body.json_body(request, ClaimIn)
+    asked = await body.optional_json_body(request, ClaimIn)
     store = request.app[CONTEXT].store
     names = await visible_sites(store, moderator, asked.site)
     if asked.ids is not None:
@@ -146,7 +144,7 @@ async def _by_site(store: Store, names: list[str], ids: list[str]) -> dict[str, 
 async def release(request: web.Request) -> web.Response:
     """Give leases back: those named, or all of the caller's."""
     moderator = await need(request, Role.MODERATOR)
-    asked = await body.json_body(request, ReleaseIn)
+    asked = await body.optional_json_body(request, ReleaseIn)
     store = request.app[CONTEXT].store
     released: list[str] = []
     names = await visible_sites(store, moderator, None)

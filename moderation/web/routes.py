@@ -53,7 +53,7 @@ class Route:
     """One operation. `role` None: no login. `documented` False: a page, not part of the API.
 
     `answers`: status → model of the JSON, or the media type of what is no JSON, or None for no body. `refuses`: statuses beside those that
-    follow from the rest. `html`: browsers get a page.
+    follow from the rest. `html`: browsers get a page. `bare`: no body at all means the defaults.
     """
 
     method: str
@@ -66,6 +66,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     form: bool = False
     html: bool = False
+    bare: bool = False
     documented: bool = True
 
 
@@ -126,6 +127,10 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", _SITE + "/threads/{thread}/feed.atom", read.feed, answers={200: "application/atom+xml", 304: None}),
     Route("GET", _SITE + "/counts", read.counts, query=s.CountsQuery, answers={200: s.Counts}),
+    *(
+        Route("OPTIONS", _SITE + path, read.preflight, documented=False)
+        for path in ("/threads/{thread}/comments", "/threads/{thread}/feed.atom", "/counts")
+    ),
     Route("GET", "/sites/{site}/threads/{thread}", thread_page.page, documented=False),
     Route("POST", "/sites/{site}/threads/{thread}", submit.submit, documented=False),
     Route("GET", "/embed.js", embed.script("embed"), answers={200: "text/javascript", 304: None}),
@@ -147,8 +152,17 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", _API + "/comments/{id}", review_api.erase, A, answers={204: None}),
     Route("POST", _API + "/comments/{id}/contact", review_api.contact, V, answers={200: s.ContactOut}),
     Route("POST", _API + "/decisions", review_api.decide_many, M, s.BulkDecisionIn, answers={200: s.BulkOut}),
-    Route("POST", _API + "/queue/claim", review_api.claim, M, s.ClaimIn, answers={200: s.ClaimOut}, refuses=(404,)),
-    Route("POST", _API + "/queue/release", review_api.release, M, s.ReleaseIn, answers={200: s.ReleaseOut}),
+    Route(
+        "POST",
+        _API + "/queue/claim",
+        review_api.claim,
+        M,
+        s.ClaimIn,
+        answers={200: s.ClaimOut},
+        refuses=(404,),
+        bare=True,
+    ),
+    Route("POST", _API + "/queue/release", review_api.release, M, s.ReleaseIn, answers={200: s.ReleaseOut}, bare=True),
     Route(
         "GET",
         _API + "/queue/stream",
@@ -186,6 +200,7 @@ ROUTES: tuple[Route, ...] = (
         s.RotateIn,
         answers={200: s.EndpointRotated},
         refuses=(409,),
+        bare=True,
     ),
     Route("POST", _ENDPOINT + "/ping", delivery_api.ping, A, answers={202: s.PingOut}),
     Route(
@@ -346,6 +361,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/docs", openapi.page, documented=False),
 )
 
+_WRITTEN_BIT_BY_BIT = {stream.stream, audit.download, personal.download}  # aiohttp would send their bodies to HEAD too
+
 
 def install(app: web.Application) -> None:
     """Add them all."""
@@ -357,3 +374,5 @@ def install(app: web.Application) -> None:
     app[openapi.DESCRIPTION] = openapi.describe(ROUTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET" and route.handler not in _WRITTEN_BIT_BY_BIT:
+            app.router.add_route("HEAD", route.path, route.handler)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 from moderation.model import EVENTS, Decision, Role, Site, Status
+from moderation.submission import clean
 
 Text100 = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 
@@ -92,8 +93,8 @@ class PrivateStatus(Output):
 class CommentQuery(Input):
     status: Status | None = None
     site: str | None = Field(None, max_length=63)
-    thread: str | None = Field(None, max_length=512)
-    author: str | None = Field(None, max_length=64)
+    thread: Annotated[str | None, AfterValidator(lambda name: name and clean(name))] = Field(None, max_length=512)
+    author: str | None = Field(None, max_length=64, description="`author.id`, or a part of the name")
     rule: str | None = Field(None, max_length=40, description="only what this rule of the screening spoke about")
     language: str | None = Field(None, pattern=r"^([a-z]{2,3})?$")
     q: str | None = Field(None, max_length=200)

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from moderation import stamps, submission
 from moderation.errors import BadRequest, FieldError, Forbidden, Invalid, ModerationError, UnsupportedType
-from moderation.i18n import translate
+from moderation.i18n import speaks, translate
 from moderation.model import Site, Status, Submission, created_ms
 from moderation.privacy import mask_addresses
 from moderation.public import iso
@@ -75,7 +75,7 @@ async def submit(request: web.Request) -> web.Response:
     context.metrics.submissions[201 if accepted.status is Status.APPROVED else 202] += 1
     if _wants_html(request, kind):
         return _after_form(request, site, said, accepted)
-    return _receipt(context, said, accepted)
+    return _receipt(context, said, accepted, _told_in(request, site, said.locale))
 
 
 @types.coroutine
@@ -234,8 +234,13 @@ def _wants_html(request: web.Request, kind: str) -> bool:
 def _page_locale(request: web.Request, site: Site | None, fields: dict[str, object]) -> str:
     asked = fields.get("locale")
     if isinstance(asked, str) and 2 <= len(asked) <= 35 and asked.replace("-", "").isalnum():
-        return asked
+        return _told_in(request, site, asked)
     return locale_of(request, site.locale if site else "en")
+
+
+def _told_in(request: web.Request, site: Site | None, locale: str) -> str:
+    """The language of the comment if we speak it, else the visitor's, else the site's."""
+    return locale if speaks(locale) else locale_of(request, site.locale if site else "en")
 
 
 def status_url(context: Context, comment_id: str) -> str:
@@ -243,14 +248,14 @@ def status_url(context: Context, comment_id: str) -> str:
     return f"{context.base_url}/c/{comment_id}/{context.store.privacy.sign_link('status', comment_id)}"
 
 
-def _receipt(context: Context, said: Submission, accepted: Accepted) -> web.Response:
+def _receipt(context: Context, said: Submission, accepted: Accepted, locale: str) -> web.Response:
     published = accepted.status is Status.APPROVED
     answer = {
         "id": accepted.comment_id,
         "status": "approved" if published else "pending",
         "thread": said.thread,
         "created_at": iso(created_ms(accepted.comment_id)),
-        "message": translate(said.locale, IS_PUBLISHED if published else WAITS),
+        "message": translate(locale, IS_PUBLISHED if published else WAITS),
         "status_url": status_url(context, accepted.comment_id),
     }
     return json(answer, 201 if published else 202)
@@ -293,7 +298,8 @@ def _after_form(request: web.Request, site: Site, said: Submission, accepted: Ac
     )
     if not target:
         link = status_url(request.app[CONTEXT], accepted.comment_id)
-        return pages.page(request, "waiting.html", said.locale, status=202, status_url=link, message=WAITS)
+        locale = _told_in(request, site, said.locale)
+        return pages.page(request, "waiting.html", locale, status=202, status_url=link, message=WAITS)
     state = "approved" if accepted.status is Status.APPROVED else "pending"
     return web.Response(status=303, headers={"Location": _with_receipt(target, state, accepted.comment_id)})
 

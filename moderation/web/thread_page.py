@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from moderation import conversation, public, stamps, submission
 from moderation.conversation import Placed
 from moderation.errors import NotFound
-from moderation.i18n import language_of
+from moderation.i18n import language_of, speaks
 from moderation.markup import direction, plain_line
 from moderation.model import Comment, Site, Status, created_ms
 from moderation.screening import Facts
@@ -39,11 +39,15 @@ async def page(request: web.Request) -> web.Response:
     kept = renderings.at(request.raw_path)
     if kept is not None and kept.version == await renderings.version(kept.what):
         return _as_asked(request, kept)
-    context, site, thread = request.app[CONTEXT], request.match_info["site"], request.match_info["thread"]
+    context, site, thread = (
+        request.app[CONTEXT],
+        request.match_info["site"],
+        submission.clean(request.match_info["thread"]),
+    )
     if not sites.is_slug(site):
         raise NotFound("There is no such site.")
     asked = body.validate(ThreadPageQuery, dict(request.query))
-    lang = asked.lang if language_of(asked.lang) == asked.lang.split("-")[0].lower() else ""
+    lang = asked.lang if speaks(asked.lang) else ""
 
     async def render(what: What, version: str) -> Rendered:
         found, _ = await sites.load(context.store, site)

@@ -267,6 +267,21 @@ def test_an_endpoint_gets_what_it_asked_for_and_the_address_only_with_include_em
         receiver.close()
 
 
+def test_only_an_endpoint_that_was_created_to_get_addresses_gets_them(service: Service, site: str) -> None:
+    for created, later, status in ((False, True, 422), (True, False, 200)):
+        made = endpoint(service, site, include_email=created)
+        path = f"/api/v1/sites/{site}/endpoints/{made['id']}"
+        assert service.send("PATCH", path, {"include_email": later}).status == status
+        assert service.send("GET", path).json["include_email"] is False
+
+
+def test_a_token_outlives_a_site_of_its(service: Service, site: str) -> None:
+    gone = service.site()
+    admin = token(service, "admin", sites=[gone, site])
+    service.send("DELETE", f"/api/v1/sites/{gone}")
+    assert [item["id"] for item in service.get("/api/v1/sites", admin).json["items"]] == [site]
+
+
 def test_a_disabled_endpoint_is_not_told(service: Service, site: str, receiver: Receiver) -> None:
     made = endpoint(service, site, url=receiver.url)
     path = f"/api/v1/sites/{site}/endpoints/{made['id']}"

@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ def approved(service: Service, site: str) -> str:
 
 def webhooks(service: Service, comment_id: str) -> list[dict[str, Any]]:
     return [d for d in service.one(comment_id)["deliveries"] if d["kind"] == "webhook"]
+
+
+def test_a_comment_tells_the_times_of_its_deliveries_as_all_times(service: Service, site: str) -> None:
+    comment = service.comment(site)["id"]
+    service.decide(comment, "approve", undo_seconds=60)
+    (found,) = service.one(comment)["deliveries"]
+    assert {datetime.fromisoformat(found[name]).tzinfo for name in ("created_at", "due_at")} == {UTC}
+    assert not {"created_ms", "due_ms", "lane"} & found.keys()
 
 
 def attempted(service: Service, comment_id: str) -> dict[str, Any]:

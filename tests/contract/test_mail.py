@@ -80,6 +80,13 @@ def test_a_mail_is_in_the_language_of_the_comment(mailing: Service, inbox: Mailb
     assert 'dir="ltr"' in part(mail, "html")
 
 
+def test_a_mail_about_what_is_written_in_a_language_we_do_not_speak_is_in_the_sites(
+    mailing: Service, inbox: Mailbox
+) -> None:
+    approved(mailing, mailing.site(locale="ar"), email="hana@example.net", locale="ja")
+    assert 'lang="ar" dir="rtl"' in part(inbox.to("hana@example.net"), "html")
+
+
 def test_deciding_twice_sends_one_mail(mailing: Service, inbox: Mailbox) -> None:
     comment_id = approved(mailing, mailing.site(), email="twice@example.net")
     settled(mailing, comment_id)

@@ -54,6 +54,17 @@ def test_only_what_is_approved_is_read_with_public_fields(service: Service, site
     assert "reader-" not in answer.text
 
 
+@pytest.mark.parametrize("name", ["cafe\u0301", " padded ", "a\tb", "صفحة/١?x=1&y#z"])
+def test_a_thread_is_found_under_the_very_name_that_was_posted(service: Service, site: str, name: str) -> None:
+    comment = approved(service, site, thread=name)
+    assert [item["id"] for item in read(service, site, name).json["items"]] == [comment]
+    asked = quote(name, safe="")
+    assert service.get(f"/api/v1/sites/{site}/counts?thread={asked}").json == {"counts": {name: 1}}
+    assert comment in service.get(f"/api/v1/sites/{site}/threads/{asked}/feed.atom").text
+    assert comment in service.get(f"/sites/{site}/threads/{asked}").text
+    assert service.get(f"/api/v1/comments?site={site}&thread={asked}", ADMIN).json["total"] == 1
+
+
 def test_the_etag_changes_with_each_decision_and_saves_the_body(service: Service, site: str) -> None:
     comment = service.comment(site)["id"]
     tags = [read(service, site).headers["etag"]]
@@ -62,7 +73,7 @@ def test_the_etag_changes_with_each_decision_and_saves_the_body(service: Service
         fresh = read(service, site, **{"if-none-match": tags[-1]})
         assert fresh.status == 200
         tags.append(fresh.headers["etag"])
-        for matching in (tags[-1], f'"x", W/{tags[-1]}'):
+        for matching in (tags[-1], f'"x", W/{tags[-1]}', "*"):
             kept = read(service, site, **{"if-none-match": matching})
             assert (kept.status, kept.raw, kept.headers["etag"]) == (304, b"", tags[-1])
             assert kept.headers["access-control-allow-origin"] == "*"
@@ -83,6 +94,17 @@ def test_any_page_may_read_also_the_errors(service: Service, site: str, query: s
     answer = read(service, site, "41", query, origin="https://anywhere.example")
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["threads/41/comments", "threads/41/feed.atom", "counts?thread=41"])
+def test_any_page_may_ask_whether_its_copy_is_still_good(service: Service, site: str, path: str) -> None:
+    asked = {"origin": "https://anywhere.example", "access-control-request-method": "GET", "access-control-request-headers": "if-none-match"}  # fmt: skip
+    answer = service.request("OPTIONS", f"/api/v1/sites/{site}/{path}", None, asked)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "*")
+    assert "GET" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "if-none-match"
+    known = service.request("HEAD", f"/api/v1/sites/{site}/{path}", None, asked)
+    assert (known.status, known.raw, known.headers["access-control-allow-origin"]) == (200, b"", "*")
 
 
 def test_pages_follow_by_cursor_in_both_orders(service: Service, site: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service import ADMIN, Service, free_port, running
+from tests.service import ADMIN, Service, free_port, running, said
 
 
 def start_and_end(data: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -23,6 +24,19 @@ def start_and_end(data: Path, **environ: str) -> subprocess.CompletedProcess[str
 def test_it_says_that_it_is_alive_and_ready(service: Service) -> None:
     assert service.get("/healthz").status == 200
     assert service.get("/readyz").json == {"status": "ready"}
+
+
+def test_too_few_replicas_are_said_where_readiness_is_asked(tmp_path: Path) -> None:
+    with running(tmp_path / "data", MODERATION_REDIS_REPLICAS_TO_ACK="1") as alone:
+        assert alone.post(f"/api/v1/sites/{alone.site()}/comments", said()).status == 503
+        (reason,) = alone.get("/readyz").json["degraded"]
+        assert "MODERATION_REDIS_REPLICAS_TO_ACK" in reason
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/embed.js"])
+def test_head_answers_what_get_does_without_the_body(service: Service, path: str) -> None:
+    asked, got = service.request("HEAD", path), service.get(path)
+    assert (asked.status, asked.raw, asked.headers["content-type"]) == (200, b"", got.headers["content-type"])
 
 
 def test_the_figures_count_what_happens(service: Service, site: str) -> None:
@@ -39,6 +53,13 @@ def test_the_figures_count_what_happens(service: Service, site: str) -> None:
     assert (figure(taken), figure(approvals)) == (before[0] + 3, before[1] + 1)
     assert figure(f'moderation_pending{{site="{site}"}}') == 2
     assert figure("moderation_redis_up") == 1
+
+
+def test_every_figure_has_a_type(service: Service, site: str) -> None:
+    service.decide(service.comment(site)["id"], "approve")
+    families = {family.name: family for family in text_string_to_metric_families(service.get("/metrics").text)}
+    assert {name: family.type for name, family in families.items() if family.samples and family.type == "unknown"} == {}
+    assert families["moderation_submissions"].type == "counter"
 
 
 def test_the_description_is_valid_openapi(service: Service) -> None:

@@ -136,6 +136,17 @@ def test_the_same_key_with_other_content_is_a_conflict(service: Service, site: s
     assert service.post(door(service.site()), said(), **{"idempotency-key": "one"}).status == 202
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"thread_url": "https://news.example/b"}, {"thread_title": "b"}, {"external_id": "b"}, {"notify_replies": "1"}],
+    ids=lambda other: next(iter(other)),
+)
+def test_every_field_is_content_of_a_key(service: Service, site: str, other: dict[str, str]) -> None:
+    fields, key = said(thread_title="a"), {"idempotency-key": "one"}
+    assert service.post(door(site), fields, **key).status == 202
+    assert service.post(door(site), fields | other, **key).json["code"] == "idempotency_conflict"
+
+
 def test_a_key_over_255_characters_is_refused(service: Service, site: str) -> None:
     answer = service.post(door(site), said(), **{"idempotency-key": "k" * 256})
     assert answer.errors == {"Idempotency-Key": "too_long"}

@@ -135,6 +135,20 @@ def test_a_visitor_with_another_language_reads_it(service: Service, site: str) -
     assert 'lang="en" dir="ltr"' in service.form(door(site), {"locale": "en"}).text
 
 
+def test_who_writes_in_a_language_that_we_do_not_speak_reads_the_visitors_or_the_sites(
+    service: Service, site: str
+) -> None:
+    for fields in (said(locale="ja"), {"locale": "ja"}):
+        assert 'lang="ar" dir="rtl"' in service.form(door(site), fields).text
+        assert (
+            'lang="de" dir="ltr"'
+            in service.form(door(site), fields | said(locale="ja"), **{"accept-language": "de"}).text
+        )
+    taken = service.post(door(site), said(locale="ja")).json
+    assert taken["message"] == service.post(door(site), said()).json["message"]
+    assert service.one(taken["id"])["locale"] == "ja"
+
+
 @pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
 def test_a_form_without_a_browser_gets_json(service: Service, site: str, accept: str) -> None:
     assert service.form(door(site), said(), accept=accept).json["status"] == "pending"

@@ -87,7 +87,7 @@ def test_paragraphs_and_lines_are_kept() -> None:
 @pytest.mark.parametrize(
     ("locale", "way"),
     [("ar", "rtl"), ("ar-EG", "rtl"), ("AR", "rtl"), ("he", "rtl"), ("fa_IR", "rtl"), ("en", "ltr"), ("uz-Arab", "rtl"), ("az-Latn", "ltr"),
-     ("pa-Arab-PK", "rtl"), ("", "ltr"), ("ku-Latn", "ltr"), ("ar-Latn", "ltr"), ("arn", "ltr")],
+     ("pa-Arab-PK", "rtl"), ("", "ltr"), ("ku-Latn", "ltr"), ("ar-Latn", "ltr"), ("arn", "ltr"), ("ar-EG-u-nu-latn", "rtl"), ("en-x-arab", "ltr")],
 )  # fmt: skip
 def test_a_language_tag_has_a_direction(locale: str, way: str) -> None:
     assert direction(locale) == way

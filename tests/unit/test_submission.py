@@ -59,6 +59,21 @@ def test_all_wrong_fields_are_named_at_once() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("tag", ["de-1996", "zh-Hant-CN", "sl-rozaj-biske-1994", "ar-EG-u-nu-latn", "de-DE-x-goethe"])
+def test_language_tags_may_have_extensions(tag: str) -> None:
+    assert read(locale=tag).locale == tag
+
+
+@pytest.mark.parametrize("tag", ["e", "en-", "en_US", "en-u", "abcdefghij", "en-x-123456789", "en" + "-abcdefgh" * 4])
+def test_what_is_no_language_tag_is_refused(tag: str) -> None:
+    assert list(errors(GOOD | {"locale": tag})) == ["locale"]
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "\u202e\u2066", " \ufeff\u200d\n", "\u3164"])
+def test_what_shows_nothing_is_missing(nothing: str) -> None:
+    assert errors(GOOD | {"author": nothing, "comment": nothing}) == {"author": "required", "comment": "required"}
+
+
 @pytest.mark.parametrize(
     ("field", "limit", "make"),
     [
