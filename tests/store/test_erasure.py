@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from moderation import lifecycle
+from moderation.errors import Conflict
 from moderation.model import Comment, Decision, Retention, Site, Status, Submission
 from moderation.privacy import Privacy
 from moderation.store import comments, erasure, keys, mailboxes, outbox, review, sites
@@ -41,6 +43,10 @@ async def write(store: Store, text: str, site: str = SITE, email: str = WHO, nam
 
 async def decide(store: Store, comment: Comment, decision: Decision) -> None:
     await review.decide(store, comment, DecisionRequest(decision, "m"), lifecycle.plan(decision), "author")
+
+
+def cut(*_: object, **__: object) -> NoReturn:
+    raise asyncio.CancelledError  # as a kill does: nothing after this line runs
 
 
 def traces(server: Valkey, *words: str) -> list[str]:
@@ -154,9 +160,6 @@ async def test_an_address_is_found_however_its_letters_are_put_together(store: S
 async def test_an_erasure_that_was_cut_short_is_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     written = [await write(store, f"text {n}") for n in range(5)]
 
-    async def cut(*_: object, **__: object) -> bool:
-        raise asyncio.CancelledError  # as a kill does: nothing after this line runs
-
     with monkeypatch.context() as patched:
         patched.setattr(erasure, "erase", cut)
         with pytest.raises(asyncio.CancelledError):
@@ -200,6 +203,22 @@ async def test_what_was_approved_meanwhile_is_not_purged(store: Store) -> None:
     await decide(store, seen, Decision.APPROVE)
     assert not await erasure.erase(store, seen, "retention", only=Status.SPAM)
     assert (await comments.load(store, one.id)).status is Status.APPROVED
+
+
+async def test_a_site_whose_deletion_was_cut_short_is_deleted_to_the_end(store: Store, server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    one = await write(store, "unmistakable-words")
+    await decide(store, one, Decision.APPROVE)
+    with monkeypatch.context() as patched:
+        patched.setattr(sites, "parse_value", cut)
+        with pytest.raises(asyncio.CancelledError):
+            await sites.remove(store, SITE)
+    with pytest.raises(Conflict):  # a new one would lose its comments to the end of the old one
+        await sites.create(store, Site(id=SITE, name="News"))
+    await housekeeping.once(store, time.time())
+    assert traces(server, "unmistakable-words") == []
+    assert await comments.load_many(store, [one.id]) == [None]
+    assert await store.pipe.call("GET", keys.GLOBAL + "rewritten") == "1"  # the files are
+    await sites.create(store, Site(id=SITE, name="News"))
 
 
 async def test_the_file_is_rewritten_once_something_was_erased(tmp_path: Path) -> None:
