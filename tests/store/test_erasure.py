@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import pytest
 
-from moderation import lifecycle
+from moderation import lifecycle, links
 from moderation.errors import Conflict
 from moderation.model import Comment, Decision, Retention, Site, Status, Submission
 from moderation.privacy import Privacy
-from moderation.store import comments, erasure, keys, mailboxes, outbox, review, sites
+from moderation.store import comments, erasure, keys, mailboxes, outbox, personal, review, sites
 from moderation.store.connection import Store, open_store
 from moderation.store.mailboxes import Suppression
 from moderation.store.outbox import Settlement
@@ -20,6 +20,7 @@ from moderation.store.review import DecisionRequest
 from tests.fault.proxy import Valkey, valkey
 from tests.store.conftest import endpoint
 from workers import housekeeping
+from workers.drafts import Drafts
 
 SITE, WHO = "news", "layla@example.net"
 DAY = 86_400
@@ -155,6 +156,15 @@ async def test_both_ids_by_which_a_site_knew_a_comment_are_free_again(store: Sto
 async def test_an_address_is_found_however_its_letters_are_put_together(store: Store) -> None:
     await write(store, "text", email="zo\u00eb@example.net")
     assert (await erasure.erase_address(store, "zoe\u0308@example.net", "person")).sites == {SITE: 1}
+
+
+async def test_a_link_that_waited_for_the_mail_server_is_good_for_a_day_all_the_same(store: Store) -> None:
+    one = await write(store, "text")
+    await personal.ask(store, one.id, round((time.time() - 2 * DAY) * 1000))
+    _, (job,) = await outbox.take(store, keys.site_partition(SITE, 2), 10, 60_000, 10)
+    draft = await Drafts(store, "https://comments.example").of(job)
+    *_, comment_id, expires, signature = draft.values["link"].split("/")
+    assert links.person_is_ours(store.privacy, comment_id, expires, signature, time.time() + DAY - 60)
 
 
 async def test_an_erasure_that_was_cut_short_is_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
