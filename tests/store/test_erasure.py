@@ -153,6 +153,20 @@ async def test_both_ids_by_which_a_site_knew_a_comment_are_free_again(store: Sto
     assert await store.pipe.call("EXISTS", key) == 0
 
 
+async def test_answers_of_receivers_live_no_longer_than_what_finds_them(store: Store, server: Valkey) -> None:
+    await endpoint(store, events=["comment.approved"])
+    one = await write(store, "text")
+    await decide(store, one, Decision.APPROVE)
+    partition = keys.site_partition(SITE, 2)
+    _, jobs = await outbox.take(store, partition, 10, 60_000, 10)
+    (job,) = [job for job in jobs if job.kind == "webhook"]
+    tag = keys.tag(partition)
+    for key in (f"{tag}dl:{job.delivery_id}", f"{tag}cd:{one.id}"):
+        server.client.expire(key, 3600)  # it waited for long, say for its endpoint to be enabled
+    await outbox.settle(store, job, Settlement("delivered"), {"code": "ok", "answer": "said: text"})
+    assert 0 < server.client.ttl(f"{tag}at:{job.delivery_id}") <= 3600
+
+
 async def test_an_address_is_found_however_its_letters_are_put_together(store: Store) -> None:
     await write(store, "text", email="zo\u00eb@example.net")
     assert (await erasure.erase_address(store, "zoe\u0308@example.net", "person")).sites == {SITE: 1}
