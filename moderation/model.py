@@ -178,6 +178,11 @@ class Comment:
         """Milliseconds since 1970, out of the UUIDv7 itself (RFC 9562, section 5.7)."""
         return created_ms(self.id)
 
+    @property
+    def corrections(self) -> int:
+        """How often its author said it otherwise while it waited."""
+        return int(self.head.get("e", 0))
+
 
 class Endpoint(Noun):
     """A URL that receives events."""

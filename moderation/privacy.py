@@ -139,6 +139,7 @@ def normal_address(email: str) -> str:
     email = email.strip()
     if email.isascii():
         return email.lower()
+    email = unicodedata.normalize("NFC", email)  # as submission.clean leaves it
     local, _, host = email.rpartition("@")
     try:
         return f"{local.casefold()}@{ascii_host(host)}"

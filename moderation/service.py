@@ -17,6 +17,7 @@ from moderation.privacy import Privacy
 from moderation.redis_address import RedisAddress
 from moderation.settings import GRACE_MAX_SECONDS, Settings
 from moderation.stop import Stop, stop_on_signal
+from moderation.store import snapshot
 from moderation.store.connection import ReplyError, Store, open_store, refused
 from moderation.store.durability import inspect, reason
 from moderation.store.embedded import EmbeddedServer, die_with_parent
@@ -52,6 +53,7 @@ async def redis_of(settings: Settings) -> AsyncIterator[RedisAddress]:
         return
     server = EmbeddedServer(settings.data_dir)
     server.lock()
+    snapshot.tidy(settings.data_dir)
     await server.start()
     (settings.data_dir / "redis.url").write_text(server.url)
     watch = asyncio.create_task(server.watch())

@@ -49,7 +49,7 @@ class CheckSender:
                 return cancelled("decided in the meantime")
             asks = self._ask_akismet if name == "akismet" else self._ask_external
             outcome, verdict, why = await asks(checker, site, job.comment, job)
-            await checkers.conclude(self._store, site, job.comment.id, name, verdict, why)
+            await checkers.conclude(self._store, site, job.comment.id, name, verdict, why, job.comment.corrections)
             return outcome
         except NotFound:
             return cancelled("the checker, the site or the comment is gone")
@@ -113,7 +113,7 @@ class CheckSender:
         data = {
             "site": site.id,
             "comment": public.comment(comment),
-            "answer_to": f"{self._base}/api/v1/comments/{comment.id}/screening",
+            "answer_to": f"{self._base}/api/v1/comments/{comment.id}/screening?corrections={comment.corrections}",
         }
         body = to_json({"type": "comment.screening", "timestamp": job.event["at"], "data": data})
         headers = {"content-type": "application/json"}

@@ -7,14 +7,13 @@ from typing import Any
 from moderation import links, markup, public
 from moderation.errors import NotFound
 from moderation.i18n import speaks
-from moderation.model import Comment, Decision, Site, Status, created_ms
+from moderation.model import Comment, Decision, Site, Status
 from moderation.privacy import Sealed
 from moderation.store import comments, keys, mailboxes, sites
 from moderation.store.connection import Store
 from moderation.store.outbox import Job
 from workers import tell
 
-HOUR = 3600
 ACTS = (Decision.APPROVE, Decision.REJECT, Decision.SPAM)
 
 
@@ -109,7 +108,9 @@ class Drafts:
         comment, address = self._address_of(job.comment)
         recipient = self._store.privacy.address_id(address)
         values = self._for_reader(site, comment, recipient) | {
-            "link": links.person(self._store.privacy, self._base, comment.id, created_ms(job.delivery_id) / 1000 + HOUR)
+            "link": links.person(
+                self._store.privacy, self._base, comment.id, time.time()
+            )  # its day begins when it leaves
         }
         draft = _reader_draft("personal", address, recipient, site, comment, values)
         return replace(draft, asked_for=True)

@@ -1,5 +1,5 @@
 """Once an hour one worker forgets what is no longer kept: index entries of deliveries and events that have expired, comments that are older
-than their site keeps them, and what was erased but still stands in Redis's files.
+than their site keeps them, what is left of sites that somebody began to delete, and what was erased but still stands in Redis's files.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ async def once(store: Store, at: float) -> None:
         lanes = [endpoints.lane(e.id) for e in await endpoints.of_site(store, site)]
         for lane in [*lanes, f"mail:{site}", f"tell:{site}", f"check:{site}", f"replay:{site}"]:
             await outbox.trim(store, site, lane, DELIVERY_STATES, before)
+    await sites.finish_removals(store)
     await erasure.keep_promises(store, round(at * 1000))
     log.info("housekeeping done", sites=len(names), purged=purged)
 

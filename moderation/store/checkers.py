@@ -69,13 +69,18 @@ async def client_of(store: Store, comment: Comment) -> dict[str, str]:
         return {}
 
 
-async def conclude(store: Store, site: Site, comment_id: str, name: str, verdict: str, detail: str = "") -> Comment:
+async def conclude(
+    store: Store, site: Site, comment_id: str, name: str, verdict: str, detail: str = "", corrections: int | None = None
+) -> Comment:
     """Note what a checker said ('' and no verdict: it did not answer), and do what follows.
 
     Spam and reject are decided in its name, unless somebody decided before. When all said `publish` and the rules would have published,
-    the comment is. Otherwise a human is told. Raises NotFound.
+    the comment is. Otherwise a human is told. An answer about a text that was corrected since (`corrections`: how often it had been when
+    the checker was asked) says nothing. Raises NotFound.
     """
-    comment = await _note(store, site, comment_id, name, verdict, detail, "")
+    comment = await _note(store, site, comment_id, name, verdict, detail, "", corrections)
+    if corrections is not None and corrections != comment.corrections:
+        return comment
     if comment.status is not Status.PENDING or comment.head.get("by"):
         return comment  # somebody decided about it already
     if verdict in _DECISIONS:
@@ -90,7 +95,16 @@ async def conclude(store: Store, site: Site, comment_id: str, name: str, verdict
     return await _note(store, site, comment_id, "", "", "", comments.notify_mode(site))
 
 
-async def _note(store: Store, site: Site, comment_id: str, name: str, verdict: str, detail: str, tells: str) -> Comment:
+async def _note(
+    store: Store,
+    site: Site,
+    comment_id: str,
+    name: str,
+    verdict: str,
+    detail: str,
+    tells: str,
+    corrections: int | None = None,
+) -> Comment:
     tag = store.tag_of_id(comment_id)
     reply = await scripts.run(
         store.pipe,
@@ -104,6 +118,7 @@ async def _note(store: Store, site: Site, comment_id: str, name: str, verdict: s
         tag,
         site.id,
         store.new_id(site.id),
+        "" if corrections is None else corrections,
     )
     if reply[0] == "missing":
         raise NotFound("There is no such comment.")

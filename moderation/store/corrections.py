@@ -23,6 +23,8 @@ async def correct(store: Store, site: Site, comment: Comment, said: Submission, 
         name: made[name] for name in _REPLACED if name in made
     }
     status = Status(verdict.status)
+    if status is Status.APPROVED:  # what was flagged once is published by a human
+        status = Status.PENDING
     duplicate = store.privacy.keyed_hash("dup", body["who"], said.name, said.thread, said.text)
     reply = await scripts.run(
         store.pipe,
@@ -33,7 +35,7 @@ async def correct(store: Store, site: Site, comment: Comment, said: Submission, 
             f"{tag}audit:{site.id}",
             f"{tag}dup:{duplicate_name(store, comment)}",
             f"{tag}dup:{duplicate}",
-            f"{tag}subs:{site.id}:comment.submitted",
+            f"{tag}subs:{site.id}:{comments.EVENT_OF[status]}",
         ],
         comment.id,
         comment.version,
@@ -43,9 +45,10 @@ async def correct(store: Store, site: Site, comment: Comment, said: Submission, 
         said.thread,
         keys.new_id(keys.partition_of(comment.id)),
         site.policy.duplicate_window_seconds,
-        Status.PENDING if status is Status.APPROVED else status,  # what was flagged once is published by a human
+        status,
         AT_MOST,
         comments.asked_checkers(site),
+        comments.EVENT_OF[status],
     )
     match reply[0]:
         case "ok":

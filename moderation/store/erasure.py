@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import redis.asyncio
@@ -24,7 +25,7 @@ from moderation.store.servers import asking, masters
 
 log = get_logger(__name__)
 _PAGE = 200
-_ERASING = keys.GLOBAL + "erasing"
+ERASING = keys.GLOBAL + "erasing"
 _REWRITTEN = keys.GLOBAL + "rewritten"
 _LEFT_ALONE_MS = 10 * 60_000  # whoever began an erasure is still at it
 _ASK_SECONDS = 5
@@ -92,13 +93,13 @@ async def erase_address(store: Store, email: str, by: str) -> Receipt:
     """
     receipt_id = keys.new_id(0)
     asked = to_json({"email": email, "by": by}).decode()
-    await store.pipe.call("HSET", _ERASING, receipt_id, store.privacy.seal(asked, receipt_id))
+    await store.pipe.call("HSET", ERASING, receipt_id, store.privacy.seal(asked, receipt_id))
     return await _erase_address(store, receipt_id, email, by)
 
 
 async def finish(store: Store, at_ms: int) -> None:
     """Erasures that somebody began and did not get to the end of."""
-    row = await store.pipe.call("HGETALL", _ERASING)
+    row = await store.pipe.call("HGETALL", ERASING)
     for receipt_id, sealed in zip(row[::2], row[1::2], strict=True):
         if at_ms - created_ms(receipt_id) < _LEFT_ALONE_MS:
             continue
@@ -115,32 +116,50 @@ async def _erase_address(store: Store, receipt_id: str, email: str, by: str) -> 
     recipient = store.privacy.address_id(email)
     for site in await sites.names(store):
         author = store.privacy.author_id(site, email, "")
-        names: set[str] = set()
-        while found := (await comments.page_of_author(store, site, author, limit=_PAGE)).items:
-            gone = await asyncio.gather(*[erase(store, comment, by) for comment in found])
-            if not any(gone):
-                break
-            receipt.sites[site] += sum(gone)
-            names |= {name_key(comment.body["name"]) for comment in found}
-        await _forget_author(store, site, author, names)
+        cursor = ""  # not «until nothing of a page is left»: somebody else may take a whole page away meanwhile
+        while found := (await comments.page_of_author(store, site, author, cursor=cursor, limit=_PAGE)).items:
+            receipt.sites[site] += sum(await asyncio.gather(*[erase(store, comment, by) for comment in found]))
+            cursor = found[-1].id
+        await _forget_author(store, site, author)
         await mailboxes.forget(store, site, recipient)
         if receipt.sites[site]:
             tag = store.tag_of_site(site)
             entry = ("by", by, "action", "address.erased", "comment", "", "detail", receipt_id)
             await store.pipe.call("XADD", f"{tag}audit:{site}", "MAXLEN", "~", 100_000, "*", *entry)
     await mailboxes.forget_masks(store, recipient)
-    await store.pipe.call("HDEL", _ERASING, receipt_id)
+    await store.pipe.call("HDEL", ERASING, receipt_id)
     return Receipt(receipt.id, receipt.at, +receipt.sites)
 
 
-async def _forget_author(store: Store, site: str, author: str, names: set[str]) -> None:
-    """Their standing, and the names that were kept for them alone."""
-    tag, spelled = store.tag_of_site(site), sorted(names)
-    owners = await store.pipe.call("HMGET", f"{tag}nm:{site}", *spelled) if spelled else []
-    theirs = [name for name, owner in zip(spelled, owners, strict=True) if owner == author]
-    if theirs:
-        await store.pipe.call("HDEL", f"{tag}nm:{site}", *theirs)
+async def _forget_author(store: Store, site: str, author: str) -> None:
+    """Their standing, and every name that was kept for them alone: also those of comments that went before."""
+    tag = store.tag_of_site(site)
+    async for names in _names(store, site):
+        if theirs := [name for name, owner in names.items() if owner == author]:
+            await store.pipe.call("HDEL", f"{tag}nm:{site}", *theirs)
     await store.pipe.call("HDEL", f"{tag}ok:{site}", author)
+
+
+async def _names(store: Store, site: str) -> AsyncIterator[dict[str, str]]:
+    """One spelling of each regular's name → author, some at a time."""
+    cursor = "0"
+    while True:
+        cursor, row = await store.pipe.call("HSCAN", f"{store.tag_of_site(site)}nm:{site}", cursor, "COUNT", 1000)
+        yield dict(zip(row[::2], row[1::2], strict=True))
+        if cursor == "0":
+            return
+
+
+async def _forget_names(store: Store) -> None:
+    """Those of whom no comment is left: the script that erases knows but the name of its own comment, and people have several."""
+    for site in await sites.names(store):
+        tag = store.tag_of_site(site)
+        async for names in _names(store, site):
+            owners = sorted(set(names.values()))
+            there = await store.pipe.call_many([("EXISTS", f"{tag}a:{owner}") for owner in owners]) if owners else []
+            gone = {owner for owner, found in zip(owners, there, strict=True) if not found}
+            if theirs := [name for name, owner in names.items() if owner in gone]:
+                await store.pipe.call("HDEL", f"{tag}nm:{site}", *theirs)
 
 
 async def purge(store: Store, site: str, status: Status, before_ms: int, by: str) -> int:
@@ -161,9 +180,8 @@ async def rewrite_files(store: Store) -> bool:
 
     Replicas rewrite theirs by their own rules. Raises Unavailable, ReplyError (a user without the right).
     """
-    counted = await store.pipe.call_many([("GET", keys.tag(p) + "erased") for p in range(store.partitions)])
-    erased = str(sum(int(count or 0) for count in counted))
-    if erased == (await store.pipe.call("GET", _REWRITTEN) or "0"):
+    erased = await _erased_since(store)
+    if not erased:
         return False
     for master in await masters(store.address):
         async with asking(store.address, master.node, _ASK_SECONDS) as connection:
@@ -172,6 +190,13 @@ async def rewrite_files(store: Store) -> bool:
                 return False
     await store.pipe.call("SET", _REWRITTEN, erased)
     return True
+
+
+async def _erased_since(store: Store) -> str:
+    """How many were ever erased, if there are more than at the last rewrite; else ''."""
+    counted = await store.pipe.call_many([("GET", keys.tag(p) + "erased") for p in range(store.partitions)])
+    erased = str(sum(int(count or 0) for count in counted))
+    return "" if erased == (await store.pipe.call("GET", _REWRITTEN) or "0") else erased
 
 
 async def _rewritten(connection: redis.asyncio.Redis) -> bool:
@@ -187,8 +212,10 @@ async def _rewritten(connection: redis.asyncio.Redis) -> bool:
 
 
 async def keep_promises(store: Store, at_ms: int) -> None:
-    """Finish erasures, then rewrite the files; what fails is tried again at the next call."""
+    """Finish erasures, forget whose names are nobody's now, then rewrite the files; what fails is tried again at the next call."""
     await finish(store, at_ms)
+    if await _erased_since(store):
+        await _forget_names(store)
     try:
         await rewrite_files(store)
     except ModerationError as error:

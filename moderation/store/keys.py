@@ -24,8 +24,9 @@
 | m:{g}:housekeeping                | string | a worker has had its turn                               | 1 h       | housekeeping          |
 | m:{g}:erasing                     | hash   | receipt → address and asker of an erasure under way, sealed | until done | erasure            |
 | m:{g}:rewritten                   | string | erasures when the files were last rewritten             | for ever  | erasure               |
-| m:{pNN}:erased                    | string | counter: comments erased                                | for ever  | erase                 |
+| m:{pNN}:erased                    | string | counter: something was erased                           | for ever  | erase, sites          |
 | m:{pNN}:sites                     | set    | slugs                                                   | for ever  | sites                 |
+| m:{pNN}:removing                  | set    | slugs of sites whose deletion is under way              | until done | sites                |
 | m:{pNN}:site:<slug>               | hash   | v (version), doc (JSON)                                 | for ever  | sites                 |
 | m:{pNN}:eps:<slug>                | hash   | endpoint id → JSON, secrets and headers sealed          | for ever  | endpoints             |
 | m:{pNN}:subs:<slug>:<event>       | hash   | endpoint that wants the event → prefixes of threads     | for ever  | endpoints             |

@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 
 from moderation.model import Comment, Status, created_ms
 from moderation.privacy import HASH_KEY, Privacy, Sealed
-from moderation.store import comments, keys, scripts, sites
+from moderation.store import comments, erasure, keys, scripts, sites
 from moderation.store.connection import Store
 from moderation.store.people import USERS
 
@@ -77,6 +77,7 @@ def _nobody(_: int) -> None:
 async def _pass(store: Store, told: Callable[[int], None]) -> Resealed:
     found = Resealed()
     await _change(store, found, [place async for place in _of_accounts(store)])
+    await _change(store, found, [place async for place in _of_erasures(store)])
     for site in await sites.names(store):
         await _change(store, found, [place async for place in _of_site(store, site)])
         async for page, places in _of_comments(store, site):
@@ -127,6 +128,17 @@ async def _of_accounts(store: Store) -> AsyncIterator[_Place]:
     rows = await store.pipe.call("HGETALL", USERS)
     for name, text in zip(rows[::2], rows[1::2], strict=True):
         yield _record(store.privacy, USERS, name, text, {"email": f"user:{name}", "totp": f"totp:{name}"})
+
+
+async def _of_erasures(store: Store) -> AsyncIterator[_Place]:
+    """Of whom, while it is under way: without the key nobody could finish it."""
+    rows = await store.pipe.call("HGETALL", erasure.ERASING)
+    for receipt, sealed in zip(rows[::2], rows[1::2], strict=True):
+        try:
+            fresh: str | None = _again(store.privacy, sealed, receipt)
+        except Sealed:
+            fresh = None
+        yield _Place(erasure.ERASING, "field", receipt, sealed, fresh)
 
 
 async def _of_site(store: Store, site: str) -> AsyncIterator[_Place]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from typing import Any
 
 from moderation.errors import Conflict, NotFound
 from moderation.model import EVENTS, Site
@@ -23,8 +24,10 @@ def is_slug(site_id: str) -> bool:
 
 
 async def create(store: Store, site: Site) -> Site:
-    """Add a site; raises Conflict if the id is taken."""
+    """Add a site; raises Conflict if the id is taken, be it by the remains of one that is being deleted."""
     tag = store.tag_of_site(site.id)
+    if await store.pipe.call("SISMEMBER", tag + "removing", site.id):
+        raise Conflict("There is a site with this id already.", code="exists")
     made, _, _ = await store.pipe.call_many(
         [
             ("HSETNX", _key(store, site.id), "doc", site.model_dump_json()),
@@ -70,22 +73,44 @@ async def names(store: Store) -> list[str]:
 
 
 async def remove(store: Store, site_id: str) -> None:
-    """Delete a site with everything it holds; raises NotFound."""
-    await load(store, site_id)
+    """Delete a site with everything it holds. Begun is as good as done: `finish_removals` goes on where a kill cut it short, and so does
+    asking again. Raises NotFound.
+    """
+    removing = store.tag_of_site(site_id) + "removing"
+    if not await store.pipe.call("SISMEMBER", removing, site_id):
+        await load(store, site_id)
+        await store.pipe.call("SADD", removing, site_id)
+    await _take_down(store, site_id)
+
+
+async def finish_removals(store: Store) -> None:
+    """Sites that somebody began to delete and did not get to the end of; doing it beside somebody who is still at it does no harm."""
+    replies = await store.pipe.call_many([("SMEMBERS", keys.tag(p) + "removing") for p in range(store.partitions)])
+    for site in sorted(name for reply in replies for name in reply):
+        await _take_down(store, site)
+
+
+async def _take_down(store: Store, site_id: str) -> None:
     tag = store.tag_of_site(site_id)
     await store.pipe.call_many([("DEL", _key(store, site_id)), ("SREM", tag + "sites", site_id)])
     for status in ("pending", "approved", "rejected", "spam"):
         index = f"{tag}s:{site_id}:{status}"
         while ids := await store.pipe.call("ZRANGE", index, 0, 499):
             values = await store.pipe.call("MGET", *[f"{tag}c:{i}" for i in ids])
-            doomed = [("ZREM", index, *ids)]
-            for comment_id, value in zip(ids, values, strict=True):
-                doomed.append(("DEL", f"{tag}c:{comment_id}", f"{tag}h:{comment_id}", f"{tag}cd:{comment_id}"))
+            deliveries = await store.pipe.call_many([("LRANGE", f"{tag}cd:{i}", 0, -1) for i in ids])
+            doomed: list[tuple[Any, ...]] = []
+            for comment_id, value, made in zip(ids, values, deliveries, strict=True):
+                parts = [f"{tag}{part}:{comment_id}" for part in ("c", "h", "cd", "cl", "ln")]
+                doomed.append(("DEL", *parts, *[f"{tag}at:{delivery}" for delivery in made]))
                 if value:
                     comment = parse_value(comment_id, value)
                     thread = keys.thread_key(comment.body["thread"])
                     doomed.append(("DEL", f"{tag}t:{site_id}:{thread}:{status}", f"{tag}tv:{site_id}:{thread}"))
                     doomed.append(("ZREM", f"{tag}a:{comment.body['who']}", comment_id))
+            doomed += [
+                ("INCR", tag + "erased"),
+                ("ZREM", index, *ids),
+            ]  # last: it is by this that they are found
             await store.pipe.call_many(doomed)
     await store.pipe.call(
         "DEL",
@@ -103,3 +128,4 @@ async def remove(store: Store, site_id: str) -> None:
         f"{tag}dgs:{site_id}",
         *[f"{tag}subs:{site_id}:{event}" for event in EVENTS],
     )
+    await store.pipe.call("SREM", tag + "removing", site_id)

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import redis.asyncio
@@ -17,28 +18,50 @@ from moderation.store.servers import asking
 _FOLDER = "appendonlydir"
 _ASK_SECONDS = 10
 _QUIET_WITHIN_SECONDS = 600
-_REWRITES = "auto-aof-rewrite-percentage"
+_REWRITES, _USUALLY = "auto-aof-rewrite-percentage", "100"  # the server's own default, with which the embedded one runs
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One backup at a time; what a killed one left is removed. Raises ConfigurationError."""
+    lock = os.open(data_dir / "backup.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError([f"another backup of {data_dir} is being taken"]) from None
+        for left in data_dir.glob(f"backup-*/{_FOLDER}"):
+            shutil.rmtree(left.parent)
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextlib.asynccontextmanager
 async def taken(store: Store, data_dir: Path) -> AsyncIterator[Path]:
     """A folder beside the files with links to them. All that was acknowledged before is in it; the last entry may be cut, which the
-    server expects of a file after a crash. Meanwhile the files are not rewritten. Raises Unavailable, ConfigurationError.
+    server expects of a file after a crash. Meanwhile the server does not rewrite its files of itself. Raises Unavailable, ConfigurationError.
     """
     files = data_dir / "redis" / _FOLDER
-    async with asking(store.address, store.address.nodes[0], _ASK_SECONDS) as connection:
-        before = str((await connection.config_get(_REWRITES))[_REWRITES])
-        await connection.config_set(_REWRITES, "0")
-        try:
-            await _until_quiet(connection)
-            with tempfile.TemporaryDirectory(prefix="backup-", dir=data_dir) as folder:
-                copy = Path(folder) / _FOLDER
-                copy.mkdir(mode=0o700)
-                for name in sorted(os.listdir(files)):
-                    _link(files / name, copy / name)
-                yield copy
-        finally:
-            await connection.config_set(_REWRITES, before)
+    with _alone(data_dir):
+        async with asking(store.address, store.address.nodes[0], _ASK_SECONDS) as connection:
+            await connection.config_set(_REWRITES, "0")
+            try:
+                await _until_quiet(connection)
+                with tempfile.TemporaryDirectory(prefix="backup-", dir=data_dir) as folder:
+                    copy = Path(folder) / _FOLDER
+                    copy.mkdir(mode=0o700)
+                    for name in sorted(os.listdir(files)):
+                        _link(files / name, copy / name)
+                    yield copy
+            finally:
+                await connection.config_set(_REWRITES, _USUALLY)  # not what was found: a killed one leaves a 0
+
+
+def tidy(data_dir: Path) -> None:
+    """Remove what a killed backup left: its links would keep what was erased since, whatever is rewritten."""
+    with contextlib.suppress(ConfigurationError), _alone(data_dir):
+        pass
 
 
 async def _until_quiet(connection: redis.asyncio.Redis) -> None:

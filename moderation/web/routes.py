@@ -241,6 +241,7 @@ ROUTES: tuple[Route, ...] = (
         _API + "/comments/{id}/screening",
         screening_api.answer,
         body=s.VerdictIn,
+        query=s.VerdictQuery,
         answers={200: s.ScreenedOut},
         refuses=(401,),
     ),

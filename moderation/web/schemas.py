@@ -327,6 +327,10 @@ class VerdictIn(Input):
     reason: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
+class VerdictQuery(Input):
+    corrections: int | None = Field(None, ge=0, le=1000, description="as in `answer_to`: of which text it is")
+
+
 class PolicyTryIn(Input):
     policy: dict[str, Any] = Field(description="fields of the policy that change")
     cursor: str | None = Field(None, pattern=_CURSOR)

@@ -21,7 +21,7 @@ from moderation.web.admin_api import check_policy, site_for_admin
 from moderation.web.answer import json
 from moderation.web.context import CONTEXT, Context
 from moderation.web.middleware import CORS_ORIGIN
-from moderation.web.schemas import AkismetIn, ExternalIn, PolicyTryIn, VerdictIn
+from moderation.web.schemas import AkismetIn, ExternalIn, PolicyTryIn, VerdictIn, VerdictQuery
 
 AKISMET = "https://rest.akismet.com"
 _TRY_SECONDS = 5.0
@@ -94,11 +94,14 @@ async def answer(request: web.Request) -> web.Response:
         raise NotFound("There is no such comment.")
     comment = await comments.load(context.store, comment_id)
     checker = await checkers.load(context.store, comment.site, "external")
+    about = body.validate(VerdictQuery, dict(request.query))
     asked = body.parse_as(VerdictIn, await signed.read(request, checker.secret))
     if asked.comment != comment_id:  # the signature covers it: an answer about one comment says nothing of another
         raise Invalid([FieldError("comment", "invalid", MESSAGES["invalid"])])
     site, _ = await sites.load(context.store, comment.site)
-    decided = await checkers.conclude(context.store, site, comment_id, "external", asked.verdict, asked.reason)
+    decided = await checkers.conclude(
+        context.store, site, comment_id, "external", asked.verdict, asked.reason, about.corrections
+    )
     return json({"id": comment_id, "status": decided.status.value})
 
 

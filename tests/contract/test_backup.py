@@ -1,12 +1,16 @@
 """A backup taken while the service runs, and what comes of it elsewhere."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import redis
 
 from tests.service import ADMIN, Service, running
 
@@ -41,6 +45,53 @@ def test_a_backup_holds_what_was_acknowledged_and_starts_elsewhere(service: Serv
     again = moderation("restore", file, "--data", elsewhere)
     assert (again.returncode, "there already" in again.stderr) == (2, True)
     assert service.one(later)["status"] == "pending"
+
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from moderation import service, settings
+from moderation.store import snapshot
+
+async def hold(found):
+    async with service.store_of(found) as store, snapshot.taken(store, found.data_dir):
+        print("taken", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(hold(settings.load({"data_dir": Path(sys.argv[1])})))
+"""
+
+
+@contextlib.contextmanager
+def backup_under_way(data: Path) -> Iterator[None]:
+    """One that is killed in the middle."""
+    holding = subprocess.Popen([sys.executable, "-c", HOLD, str(data)], stdout=subprocess.PIPE)
+    try:
+        assert holding.stdout is not None
+        assert holding.stdout.readline() == b"taken\n"
+        yield
+    finally:
+        holding.kill()
+        holding.wait(10)
+
+
+def test_a_killed_backup_leaves_nothing_that_keeps_what_is_erased(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as service:
+        with backup_under_way(service.data):
+            found = moderation("backup", tmp_path / "b.tar", "--data", service.data)
+            assert (found.returncode, "another backup" in found.stderr) == (2, True)
+        assert list(service.data.glob("backup-*/appendonlydir"))
+        found = moderation("backup", tmp_path / "b.tar", "--data", service.data)
+        assert found.returncode == 0, found.stderr
+        assert not list(service.data.glob("backup-*/"))
+        url = (service.data / "redis.url").read_text()
+        with redis.Redis(unix_socket_path=unquote(url.removeprefix("unix://"))) as client:
+            assert client.config_get("auto-aof-rewrite-percentage") == {"auto-aof-rewrite-percentage": "100"}
+        with backup_under_way(service.data):
+            pass
+        service.stop()
+        service.start()
+        assert not list(service.data.glob("backup-*/"))
 
 
 def test_a_backup_without_a_running_service(tmp_path: Path) -> None:

@@ -60,9 +60,10 @@ def test_an_author_of_spam_learns_nothing(service: Service, site: str) -> None:
     assert (found["status"], found["text"]) == ("spam", "said better")
 
 
-def test_a_correction_that_the_rules_take_for_spam_is_spam(service: Service) -> None:
+def test_a_correction_that_the_rules_take_for_spam_is_spam(service: Service, receiver: Receiver) -> None:
     words = [{"name": "w", "outcome": "spam", "entries": ["casino"]}]
     site = service.site(policy={"rate_limits": False, "words": words})
+    service.send("POST", f"/api/v1/sites/{site}/endpoints", {"url": receiver.url, "events": ["comment.spam"]})
     receipt = service.comment(site, comment="harmless")
     service.send("POST", "/api/v1/queue/claim", {"site": site, "limit": 5, "lease_seconds": 60})
     answer = service.send("PATCH", path_of(service, receipt), {"comment": "casino"}, None)
@@ -70,6 +71,12 @@ def test_a_correction_that_the_rules_take_for_spam_is_spam(service: Service) -> 
     found = service.one(receipt["id"])
     assert (found["status"], found["decided_by"], found["claim"]) == ("spam", "rules", None)
     assert service.get(f"/api/v1/comments?site={site}&status=spam", "test-admin-token").json["total"] == 1
+    event = json.loads(receiver.next()[1])  # as if it had come so
+    assert (event["type"], event["data"]["previous_status"], event["data"]["sequence"]) == (
+        "comment.spam",
+        "pending",
+        1,
+    )
 
 
 def test_a_stale_page_an_empty_text_and_a_repetition_are_said_so(service: Service, site: str) -> None:

@@ -507,7 +507,7 @@ def test_an_external_checker_gets_a_signed_request_and_answers_at_once(service: 
 
 
 def answer_later(
-    service: Service, comment_id: str, secret: str, body: dict[str, str], at: float | None = None
+    service: Service, comment_id: str, secret: str, body: dict[str, str], at: float | None = None, path: str = ""
 ) -> Answer:
     raw, when = json.dumps(body), datetime.fromtimestamp(at or time.time(), UTC)
     headers = {
@@ -515,7 +515,8 @@ def answer_later(
         "webhook-timestamp": str(int(when.timestamp())),
         "webhook-signature": Webhook(secret).sign("a1", when, raw),
     }
-    return service.request("POST", f"/api/v1/comments/{comment_id}/screening", raw.encode(), {"content-type": "application/json"} | headers)  # fmt: skip
+    path = path or f"/api/v1/comments/{comment_id}/screening"
+    return service.request("POST", path, raw.encode(), {"content-type": "application/json"} | headers)
 
 
 def test_an_external_checker_may_answer_later(service: Service) -> None:
@@ -536,6 +537,27 @@ def test_an_external_checker_may_answer_later(service: Service) -> None:
         answer_later(service, comment_id, secret, {"comment": comment_id, "verdict": "spam"}).json["status"]
         == "approved"
     )  # decided already
+    receiver.close()
+
+
+def test_what_a_checker_said_of_a_text_says_nothing_of_its_correction(service: Service) -> None:
+    receiver = Receiver(lambda n: (202, b""))
+    site, secret = external(service, receiver)
+    receipt = post(service, site, comment="a kind word").json
+    first = json.loads(receiver.next()[1])["data"]
+    path = receipt["status_url"].removeprefix(service.base)
+    assert service.send("PATCH", path, {"comment": "no kind word"}, None).status == 200
+    second = json.loads(receiver.next()[1])["data"]
+    assert second["comment"]["text"] == "no kind word"
+    said = {"comment": receipt["id"], "verdict": "publish"}
+
+    def answered(asked: dict[str, Any]) -> str:
+        path = asked["answer_to"].removeprefix(service.base)
+        return str(answer_later(service, receipt["id"], secret, said, path=path).json["status"])
+
+    assert answered(first) == "pending"
+    assert not service.one(receipt["id"])["screening"].get("checkers")
+    assert answered(second) == "approved"
     receiver.close()
 
 

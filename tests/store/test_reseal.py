@@ -259,3 +259,21 @@ async def test_the_command_is_killed_run_again_and_says_when_it_is_over(
     new = await opened(server, NEW)
     assert (await everything(new, ids, endpoint_id))["notify"] == [MOD]
     await new.close()
+
+
+async def test_an_erasure_that_was_cut_short_is_finished_under_the_new_key(server: Valkey) -> None:
+    server.client.flushall()
+    store = await opened(server, OLD)
+    ids = await fill(store, 4)
+    asked, receipt = json.dumps({"email": EMAIL, "by": "person"}), store.new_id(SITE)
+    await store.pipe.call("HSET", erasure.ERASING, receipt, store.privacy.seal(asked, receipt))
+    await store.close()
+    store = await opened(server, NEW, OLD)
+    assert (await reseal.run(store)).is_done
+    await store.close()
+    store = await opened(server, NEW)
+    await erasure.finish(store, round(time.time() * 1000) + 3_600_000)
+    left = [one for one in await comments.load_many(store, ids) if one]
+    assert [one.body.get("email") for one in left] == [None, None]  # of four, two came with the address
+    assert await store.pipe.call("EXISTS", erasure.ERASING) == 0
+    await store.close()

@@ -1,13 +1,15 @@
 -- What an outside checker said of a comment; and whether its moderators are to be told of it now, which happens once.
 -- KEYS  1 comment  2 h:<id>  3 dg:<site>  4 dgs:<site>
 -- ARGV  1 id  2 checker or '' (none answered)  3 what it said  4 detail  5 tell the moderators now: 'each', 'digest' or ''  6 tag  7 site  8 event id
--- Reply {'ok', value} | {'missing'}
+--       9 how often its author had corrected it when the checker was asked, '' for whatever it says now
+-- Reply {'ok', value} | {'missing'} | {'stale', value} (it says something else by now, of which the checker is asked again)
 -- @include comment
 -- @include outbox
 local id, checker, tag, site = ARGV[1], ARGV[2], ARGV[6], ARGV[7]
 local value = redis.call('GET', KEYS[1])
 if not value then return { 'missing' } end
 local head, body = split(value)
+if ARGV[9] ~= '' and tonumber(ARGV[9]) ~= (head.e or 0) then return { 'stale', value } end
 local at = now()
 if checker ~= '' then
   head.ck = head.ck or {}

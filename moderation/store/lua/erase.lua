@@ -27,7 +27,9 @@ if who and tonumber(redis.call('HGET', tag .. 'ok:' .. site, who) or 0) <= 0 the
   if redis.call('HGET', tag .. 'nm:' .. site, ARGV[8]) == who then redis.call('HDEL', tag .. 'nm:' .. site, ARGV[8]) end
 end
 local external_id = head.x or (ARGV[7] ~= '' and ARGV[7]) or nil
-if external_id and redis.call('HGET', KEYS[8], external_id) == id then redis.call('HDEL', KEYS[8], external_id) end
+for _, name in ipairs({ ARGV[7], head.x }) do -- a receiver may have given it another than it came with
+  if redis.call('HGET', KEYS[8], name) == id then redis.call('HDEL', KEYS[8], name) end
+end
 if head.s == 'approved' then redis.call('INCR', tag .. 'tv:' .. site .. ':' .. thread_key) end
 for _, delivery in ipairs(redis.call('LRANGE', KEYS[10], 0, -1)) do redis.call('DEL', tag .. 'at:' .. delivery) end -- answers may repeat what was said
 local event = cjson.encode({ id = ARGV[6], type = 'comment.erased', at = iso(at), site = site, sequence = (head.q or 0) + 1,

@@ -17,7 +17,10 @@ local lane_key, state_key = tag .. 'lane:' .. lane, tag .. 'ls:' .. lane
 redis.call('ZREM', tag .. 'fl:' .. lane, id) -- first: a script whose first write takes no memory may end when memory is full
 if comment == '' or redis.call('EXISTS', KEYS[3]) == 1 then -- else it was erased meanwhile: an answer may repeat what was said
   local logged = redis.call('RPUSH', KEYS[2], ARGV[5])
-  if logged == 1 then redis.call('EXPIRE', KEYS[2], KEEP_SECONDS) end
+  if logged == 1 then -- it lives no longer than the delivery, by which an erasure finds it
+    local left = redis.call('PTTL', KEYS[1])
+    redis.call('EXPIRE', KEYS[2], left > 0 and math.ceil(left / 1000) or KEEP_SECONDS)
+  end
   if logged > 20 then redis.call('LTRIM', KEYS[2], -20, -1) end
 end
 redis.call('HINCRBY', tag .. 'outcomes', kind .. ' ' .. ARGV[14], 1)
