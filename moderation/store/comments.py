@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json, to_json
 
 from moderation.addresses import network
-from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
+from moderation.errors import Conflict, FieldError, Invalid, NotFound, TooMany
 from moderation.model import Comment, Site, Status, Submission
 from moderation.privacy import Privacy, mask_address, mask_addresses
 from moderation.screening.folding import name_key
@@ -139,12 +139,7 @@ async def submit(
             name_key(body["name"]) if status is Status.APPROVED else "",
             REGULAR_AFTER,
         )
-    if store.replicas_to_ack:
-        reply, count = await scripts.run_acknowledged(store.acknowledged, store.replicas_to_ack, "submit", *arguments)
-        if count < store.replicas_to_ack:
-            raise Unavailable()
-    else:
-        reply = await scripts.run(store.pipe, "submit", *arguments)
+    reply = await scripts.run_to_last(store, "submit", *arguments)
     match reply[0]:
         case "ok":
             return Accepted(comment_id, status)

@@ -26,8 +26,8 @@ async def correct(store: Store, site: Site, comment: Comment, said: Submission, 
     if status is Status.APPROVED:  # what was flagged once is published by a human
         status = Status.PENDING
     duplicate = store.privacy.keyed_hash("dup", body["who"], said.name, said.thread, said.text)
-    reply = await scripts.run(
-        store.pipe,
+    reply = await scripts.run_to_last(
+        store,
         "correct",
         [
             f"{tag}c:{comment.id}",

@@ -44,8 +44,8 @@ class Receipt:
 async def erase(store: Store, comment: Comment, by: str, *, only: Status | None = None) -> bool:
     """Whether it was there, and (with `only`) still of that status. Sites that subscribed to `comment.erased` are told, by ids alone."""
     tag, site, body = store.tag_of_id(comment.id), comment.site, comment.body
-    reply = await scripts.run(
-        store.pipe,
+    reply = await scripts.run_to_last(
+        store,
         "erase",
         [
             f"{tag}c:{comment.id}",

@@ -101,12 +101,10 @@ async def decide(store: Store, comment: Comment, wanted: DecisionRequest, leads_
         name_key(comment.body["name"]),
         REGULAR_AFTER,
     )
-    if store.replicas_to_ack:
-        reply, count = await scripts.run_acknowledged(store.acknowledged, store.replicas_to_ack, "decide", *arguments)
-        if count < store.replicas_to_ack:
-            raise Unavailable("The decision could not be stored safely right now. Please repeat it in a moment.")
-    else:
-        reply = await scripts.run(store.pipe, "decide", *arguments)
+    try:
+        reply = await scripts.run_to_last(store, "decide", *arguments)
+    except Unavailable:
+        raise Unavailable("The decision could not be stored safely right now. Please repeat it in a moment.") from None
     match reply[0]:
         case "ok" | "same":
             return parse_value(comment.id, reply[1])

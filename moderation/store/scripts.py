@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Awaitable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from moderation.errors import Unavailable
+from moderation.store.connection import Store
 from moderation.store.line import ReplyError
 from moderation.store.pipe import Caller
 
@@ -43,8 +46,15 @@ async def run(pipe: Caller, name: str, keys: list[str], *args: Any) -> Any:
     return await pipe.call("EVAL", lua.source, len(keys), *keys, *args)
 
 
-async def run_acknowledged(pipe: Caller, replicas: int, name: str, keys: list[str], *args: Any) -> tuple[Any, int]:
-    """The same, and then how many replicas have it (WAIT, on the same connection, in the same write).
+def run_to_last(store: Store, name: str, keys: list[str], *args: Any) -> Awaitable[Any]:
+    """The same for what is answered as done: as many replicas have it as the settings ask for. Raises Unavailable when they don't in time."""
+    if store.replicas_to_ack:
+        return _run_acknowledged(store.acknowledged, store.replicas_to_ack, name, keys, *args)
+    return run(store.pipe, name, keys, *args)
+
+
+async def _run_acknowledged(pipe: Caller, replicas: int, name: str, keys: list[str], *args: Any) -> Any:
+    """How many replicas have it says WAIT, on the same connection, in the same write.
 
     WAIT counts from the connection's last write. A script that was repeated may write nothing, so something is always written
     before it: whoever has that has all from before it too.
@@ -60,4 +70,6 @@ async def run_acknowledged(pipe: Caller, replicas: int, name: str, keys: list[st
             raise
         command = ("EVAL", lua.source, len(keys), *keys, *args)
         reply, _, count = await pipe.call_many([command, *waiting])
-    return reply, count
+    if count < replicas:
+        raise Unavailable()
+    return reply

@@ -7,7 +7,8 @@ import pytest
 from moderation.errors import Unavailable
 from moderation.model import Site, Status, Submission
 from moderation.privacy import Privacy
-from moderation.store import comments, sites
+from moderation.screening import USUAL
+from moderation.store import comments, corrections, erasure, sites
 from moderation.store.connection import open_store
 from tests.fault.proxy import Valkey, valkey
 from tests.service import until
@@ -45,4 +46,21 @@ async def test_a_repeated_submission_is_no_more_acknowledged_than_the_first(serv
         replica.thaw()
     assert (await comments.submit(store, SITE, "1", said, address="", idempotency_key="a")).status == "pending"
     assert await comments.count(store, SITE.id, Status.PENDING) == 2
+    await store.close()
+
+
+async def test_what_is_corrected_or_erased_stays_so_after_a_failover(server: Valkey, replica: Valkey) -> None:
+    store = await open_store(server.url, Privacy([b"k" * 32]), 1, 1)
+    await sites.create(store, SITE)
+    accepted = await comments.submit(store, SITE, "1", SAID, address="")
+    before = await comments.load(store, accepted.comment_id)
+    after = await corrections.correct(store, SITE, before, SAID._replace(text="another"), USUAL)
+    replica.freeze()
+    try:
+        with pytest.raises(Unavailable):
+            await corrections.correct(store, SITE, after, SAID._replace(text="a third"), USUAL)
+        with pytest.raises(Unavailable):
+            await erasure.erase(store, after, "m")
+    finally:
+        replica.thaw()
     await store.close()
