@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import APIResponse, Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from tests.service import Service, running, until
 
@@ -147,6 +147,27 @@ def open_desk(page: Page) -> None:
 def reload_until(page: Page, *wanted: Locator) -> None:
     """Load the page that is shown again until all of it is there, as people do where no script does it."""
     until("it to be on the page", lambda: all(one.count() for one in wanted) or not page.reload(), PATIENCE_MS / 1000)
+
+
+class Held:
+    """The first request to where a pattern leads: answered late, with what the service would say `at_once` or then."""
+
+    def __init__(self, page: Page, pattern: str, *, at_once: bool = False) -> None:
+        self._page = page
+        self._routes: list[tuple[Route, APIResponse | None]] = []
+        page.route(pattern, lambda route: self._routes.append((route, route.fetch() if at_once else None)), times=1)
+
+    def wait(self) -> None:
+        """Until it is asked."""
+        until("the request", lambda: self._page.evaluate("1") and self._routes)
+
+    def let_go(self) -> None:
+        self.wait()
+        route, answer = self._routes[0]
+        if answer:
+            route.fulfill(response=answer)
+        else:
+            route.continue_()
 
 
 def fits(page: Page) -> bool:

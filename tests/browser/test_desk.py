@@ -8,7 +8,7 @@ import uuid
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit, barriers, fits, sign_in
+from tests.browser.conftest import Held, Visit, barriers, fits, sign_in
 from tests.browser.test_demo import picture
 from tests.service import Service
 
@@ -59,6 +59,31 @@ def test_a_queue_is_worked_through_by_keys_alone(service: Service, visit: Visit,
     expect(page.locator("#notice")).to_contain_text("Rejected")
     assert status(service, ids[3]) == "rejected"
     expect(page).to_have_url(re.compile("q="))  # they stay where they were
+
+
+def test_keys_pressed_while_a_press_is_on_its_way_are_done_after_it(
+    service: Service, visit: Visit, desk: tuple[str, str, str]
+) -> None:
+    ids = [service.comment(desk[0], comment=f"كلام رقم {n} {uuid.uuid4().hex}")["id"] for n in range(4)]
+    page = signed_in(service, visit, desk)
+    held = Held(page, "**/review/comments/*")
+    for key in "ajs":
+        page.keyboard.press(key)
+    held.let_go()
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert [status(service, one) for one in ids] == ["approved", "pending", "spam", "pending"]
+    held = Held(page, "**/review/comments/*")
+    for key in "r/s":  # the last is a letter of what they look for
+        page.keyboard.press(key)
+    held.let_go()
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("رقم 1")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("q="))
+    page.keyboard.press("h")  # of no effect, and after whatever might wait
+    page.keyboard.press("r")
+    expect(page.locator("#notice")).to_contain_text("Rejected")
+    assert [status(service, one) for one in ids] == ["approved", "rejected", "spam", "rejected"]
 
 
 @pytest.mark.parametrize(("locale", "reject", "why", "undo"), [("ar", "رفض", "لا يتعلق بموضوع الصفحة.", "تراجع"), ("en", "Reject", "It is not about the page.", "Undo")])  # fmt: skip
@@ -113,6 +138,21 @@ def test_two_at_work_see_each_other(service: Service, visit: Visit, desk: tuple[
     service.comment(desk[0])
     expect(one.locator("#new")).to_be_visible()  # announced; the list has not moved
     assert one.get_by_role("article").count() == 0
+
+
+def test_what_happens_before_the_page_listens_is_shown_too(
+    service: Service, visit: Visit, desk: tuple[str, str, str]
+) -> None:
+    decided = service.comment(desk[0])["id"]
+    page = signed_in(service, visit, desk)
+    held = Held(page, "**/queue/stream*")
+    page.reload()
+    held.wait()
+    service.comment(desk[0])
+    service.decide(decided, "spam")
+    held.let_go()
+    expect(page.locator("#new")).to_be_visible()
+    expect(page.locator("article .live")).to_have_text("admin decided this comment.")
 
 
 def test_an_undo_that_comes_too_late_says_so(service: Service, visit: Visit, desk: tuple[str, str, str]) -> None:
