@@ -31,6 +31,13 @@ class Place:
         return cls(comment, audit) if is_mark else cls()
 
 
+async def mark(store: Store, names: list[str]) -> str:
+    """Where it stands now, for who reads the queue next and then watches from there."""
+    place = Place()
+    await changes(store, names, place)
+    return place.mark()
+
+
 async def changes(store: Store, names: list[str], place: Place) -> list[tuple[str, dict[str, Any]]]:
     """(event, data) of everything since, oldest first; `place` moves on. The first time only who holds what, and the counts."""
     began = bool(place.comment or place.audit)

@@ -635,6 +635,7 @@ class CountsQuery(Input):
 
 class StreamQuery(Input):
     site: str | None = Field(None, max_length=63)
+    after: str = Field("", max_length=100, description="the id of an event, as Last-Event-ID, which comes first")
 
 
 class LiftQuery(Input):

@@ -24,13 +24,13 @@ TOO_MANY_LISTENERS = "Too many are listening right now."
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """`comment.pending`, `comment.decided`, `comment.claimed`, `comment.released` and `counts`. `Last-Event-ID` goes on from there."""
+    """`comment.pending`, `comment.decided`, `comment.claimed`, `comment.released` and `counts`. `Last-Event-ID` goes on from there, else `after`."""
     moderator = await need(request, Role.VIEWER)
     context = request.app[CONTEXT]
     names = await visible_sites(context.store, moderator, request.query.get("site") or None)
     if context.listeners >= LISTENERS_MAX:
         raise TooMany(_COME_AGAIN_SECONDS, TOO_MANY_LISTENERS)
-    place = Place.at(request.headers.get("Last-Event-ID", ""))
+    place = Place.at(request.headers.get("Last-Event-ID") or request.query.get("after", ""))
     response = web.StreamResponse(
         headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"} | dict(SAFE)
     )

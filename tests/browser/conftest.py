@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import APIResponse, Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
-from tests.service import Service, running
+from tests.service import Service, running, until
 
 ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE_MS = 30_000  # until something is given up, on a busy machine; what is there costs no waiting
 Visit = Callable[..., Page]
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")
@@ -49,7 +51,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
             java_script_enabled=javascript,
         )
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("console", heard)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -122,12 +124,60 @@ def newspaper() -> Iterator[Newspaper]:
     found.close()
 
 
+# click() does not wait for the page that it leads to. What is asked after it (the page's text, the service, the next
+# address) waits first, with expect(), for what a person would see there; the helpers below wait for its styles too.
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    """At the door of the desk; in, or at the question for a code, when it returns."""
+    page.locator("#name").fill(name)
+    page.locator("#password").fill(password)
+    page.locator("button[type=submit]").first.click()
+    expect(page.locator("#password")).to_have_count(0)
+    page.wait_for_load_state()  # a key pressed before the scripts are there is lost
+
+
+def open_desk(page: Page) -> None:
+    """From the first page of the demo."""
+    page.get_by_role("button", name="Open the review desk").click()
+    expect(page.get_by_role("search")).to_be_visible()
+    page.wait_for_load_state()
+
+
+def reload_until(page: Page, *wanted: Locator) -> None:
+    """Load the page that is shown again until all of it is there, as people do where no script does it."""
+    until("it to be on the page", lambda: all(one.count() for one in wanted) or not page.reload(), PATIENCE_MS / 1000)
+
+
+class Held:
+    """The first request to where a pattern leads: answered late, with what the service would say `at_once` or then."""
+
+    def __init__(self, page: Page, pattern: str, *, at_once: bool = False) -> None:
+        self._page = page
+        self._routes: list[tuple[Route, APIResponse | None]] = []
+        page.route(pattern, lambda route: self._routes.append((route, route.fetch() if at_once else None)), times=1)
+
+    def wait(self) -> None:
+        """Until it is asked."""
+        until("the request", lambda: self._page.evaluate("1") and self._routes)
+
+    def let_go(self) -> None:
+        self.wait()
+        route, answer = self._routes[0]
+        if answer:
+            route.fulfill(response=answer)
+        else:
+            route.continue_()
+
+
 def fits(page: Page) -> bool:
     """Nothing makes the page scroll sideways."""
+    page.wait_for_load_state()
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
 def barriers(page: Page) -> list[str]:
     """What axe finds, each with the element it means."""
+    page.wait_for_load_state()
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]

@@ -1,5 +1,6 @@
 """The desk: by keyboard, without JavaScript, in both directions, with somebody else at work."""
 
+import re
 import subprocess
 import sys
 import uuid
@@ -7,7 +8,7 @@ import uuid
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit, barriers, fits
+from tests.browser.conftest import Held, Visit, barriers, fits, sign_in
 from tests.browser.test_demo import picture
 from tests.service import Service
 
@@ -23,9 +24,7 @@ def desk(service: Service) -> tuple[str, str, str]:
 
 def signed_in(service: Service, visit: Visit, desk: tuple[str, str, str], **more: object) -> Page:
     page = visit(service.base + "/review", **more)
-    page.locator("#name").fill(desk[1])
-    page.locator("#password").fill(desk[2])
-    page.locator("button[type=submit]").click()
+    sign_in(page, *desk[1:])
     expect(page.get_by_role("search")).to_be_visible()
     return page
 
@@ -52,13 +51,39 @@ def test_a_queue_is_worked_through_by_keys_alone(service: Service, visit: Visit,
     expect(page.get_by_role("article")).to_have_count(3)
     assert status(service, ids[1]) == "spam"
     page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
     page.keyboard.type("رقم 3")  # typed letters are no commands
     page.keyboard.press("Enter")
     expect(page.get_by_role("article")).to_have_count(1)
     page.keyboard.press("r")
     expect(page.locator("#notice")).to_contain_text("Rejected")
     assert status(service, ids[3]) == "rejected"
-    assert "q=" in page.url  # they stay where they were
+    expect(page).to_have_url(re.compile("q="))  # they stay where they were
+
+
+def test_keys_pressed_while_a_press_is_on_its_way_are_done_after_it(
+    service: Service, visit: Visit, desk: tuple[str, str, str]
+) -> None:
+    ids = [service.comment(desk[0], comment=f"كلام رقم {n} {uuid.uuid4().hex}")["id"] for n in range(4)]
+    page = signed_in(service, visit, desk)
+    held = Held(page, "**/review/comments/*")
+    for key in "ajs":
+        page.keyboard.press(key)
+    held.let_go()
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert [status(service, one) for one in ids] == ["approved", "pending", "spam", "pending"]
+    held = Held(page, "**/review/comments/*")
+    for key in "r/s":  # the last is a letter of what they look for
+        page.keyboard.press(key)
+    held.let_go()
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("رقم 1")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("q="))
+    page.keyboard.press("h")  # of no effect, and after whatever might wait
+    page.keyboard.press("r")
+    expect(page.locator("#notice")).to_contain_text("Rejected")
+    assert [status(service, one) for one in ids] == ["approved", "rejected", "spam", "rejected"]
 
 
 @pytest.mark.parametrize(("locale", "reject", "why", "undo"), [("ar", "رفض", "لا يتعلق بموضوع الصفحة.", "تراجع"), ("en", "Reject", "It is not about the page.", "Undo")])  # fmt: skip
@@ -69,9 +94,11 @@ def test_everything_works_without_javascript(
     page = signed_in(service, visit, desk, locale=locale, javascript=False, width=390)
     page.get_by_role("article").get_by_role("combobox").select_option(label=why)
     page.get_by_role("button", name=reject).click()
+    expect(page.locator("#notice")).to_be_visible()
     found = service.one(comment_id)
     assert (found["status"], found["reason"]) == ("rejected", "off_topic")
     page.get_by_role("button", name=undo).click()
+    expect(page.get_by_role("article")).to_have_count(1)
     assert status(service, comment_id) == "pending"
 
 
@@ -111,6 +138,21 @@ def test_two_at_work_see_each_other(service: Service, visit: Visit, desk: tuple[
     service.comment(desk[0])
     expect(one.locator("#new")).to_be_visible()  # announced; the list has not moved
     assert one.get_by_role("article").count() == 0
+
+
+def test_what_happens_before_the_page_listens_is_shown_too(
+    service: Service, visit: Visit, desk: tuple[str, str, str]
+) -> None:
+    decided = service.comment(desk[0])["id"]
+    page = signed_in(service, visit, desk)
+    held = Held(page, "**/queue/stream*")
+    page.reload()
+    held.wait()
+    service.comment(desk[0])
+    service.decide(decided, "spam")
+    held.let_go()
+    expect(page.locator("#new")).to_be_visible()
+    expect(page.locator("article .live")).to_have_text("admin decided this comment.")
 
 
 def test_an_undo_that_comes_too_late_says_so(service: Service, visit: Visit, desk: tuple[str, str, str]) -> None:

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit, barriers, fits
+from tests.browser.conftest import Visit, barriers, fits, reload_until, sign_in
 from tests.browser.test_demo import picture
 from tests.service import ADMIN, Receiver, Service, free_port, running, until
 
@@ -65,19 +65,12 @@ def chief(house: Service, visit: Visit, invitation: str) -> "Visit":
     return opened
 
 
-def sign_in(page: Page, name: str, password: str) -> None:
-    page.locator("#name").fill(name)
-    page.locator("#password").fill(password)
-    page.locator("button[type=submit]").first.click()
-
-
 def test_the_first_account_is_made_by_a_link_that_works_once(
     house: Service, visit: Visit, chief: Visit, invitation: str
 ) -> None:
     page = chief()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    answer = visit(invitation).locator("main").inner_text()
-    assert "There is nothing here." in answer
+    expect(visit(invitation).locator("main")).to_contain_text("There is nothing here.")
 
 
 @pytest.mark.parametrize(
@@ -182,6 +175,7 @@ def test_keys_are_listed_changed_and_work_under_another_layout(house: Service, c
     page.locator("#key-approve").select_option("KeyF")
     page.locator("#key-reject").select_option("KeyR")
     page.locator("#keys-form").get_by_role("button", name="Save").click()
+    expect(page.locator("#notice")).to_contain_text("Kept")
     page.goto(at(house) + f"/review?site={site}")
     page.keyboard.press("Shift+Slash")
     expect(page.get_by_role("dialog")).to_contain_text("Approve")
@@ -256,22 +250,18 @@ def test_a_site_is_set_up_at_the_desk(house: Service, chief: Visit, receiver: Re
     secret = page.locator(".once code").inner_text()
     assert secret.startswith("whsec_")
     page.get_by_role("link", name=receiver.url).click()
+    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
     assert secret not in page.content()  # shown once
     page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_role("status").first).to_contain_text("A test event is on its way")
     assert b"endpoint.ping" in receiver.next()[1]
-    until(
-        "the attempt in the log",
-        lambda: (
-            page.reload()
-            and "endpoint.ping" in page.locator("table").inner_text()
-            and page.locator("table .state.good").count()
-        ),
-    )
+    reload_until(page, page.get_by_role("row").filter(has_text="endpoint.ping").locator(".state.good"))
     page.get_by_role("button", name="A new secret").click()
     assert page.locator(".once code").inner_text() != secret
     page.get_by_role("button", name="Disable").click()
     expect(page.locator("article .state")).to_have_text("Disabled")
     page.get_by_role("button", name="Enable").click()
+    expect(page.locator("article .state")).to_have_text("Works")
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("No endpoint yet")).to_be_visible()
 
@@ -283,6 +273,7 @@ def test_a_site_is_set_up_at_the_desk(house: Service, chief: Visit, receiver: Re
     page.get_by_text("Delete this site").click()
     page.locator("details #id").fill(site)
     page.get_by_role("button", name="Delete everything").click()
+    expect(page.get_by_role("status").first).to_contain_text("Deleted")
     assert house.get(f"/api/v1/sites/{site}", ADMIN).status == 404
 
 
@@ -326,6 +317,7 @@ def test_accounts_and_tokens_are_made_changed_and_taken_away(house: Service, chi
     row = page.locator("details").filter(has_text=name)
     row.locator("[name=role]").select_option("viewer")
     row.get_by_role("button", name="Save").click()
+    expect(page.locator("#notice")).to_contain_text("Kept")
     house.comment(site)
     other.goto(at(house) + "/review")  # rights are those of now
     expect(other.get_by_role("article")).to_have_count(1)
@@ -340,6 +332,7 @@ def test_accounts_and_tokens_are_made_changed_and_taken_away(house: Service, chi
     token = page.locator(".once code").inner_text()
     assert house.get("/api/v1/comments", token).status == 200
     page.get_by_role("button", name="Revoke robot").click()
+    expect(page.locator("#notice")).to_contain_text("Kept")
     assert house.get("/api/v1/comments", token).status == 401
 
 
@@ -350,9 +343,9 @@ def test_statistics_say_the_same_in_every_form(house: Service, chief: Visit) -> 
     house.comment(site)
     page = chief(f"/review/statistics?site={site}&days=7")
     expect(page.locator(".figure strong").first).to_have_text("5")
-    assert page.locator("svg[role=img] rect").count() == 4
+    expect(page.locator("svg[role=img] rect")).to_have_count(4)
     page.get_by_text("As a table").click()
-    assert page.locator("details tbody tr").last.locator("td").all_inner_texts() == ["1", "2", "1", "1"]
+    expect(page.locator("details tbody tr").last.locator("td")).to_have_text(["1", "2", "1", "1"])
     expect(page.get_by_role("row").filter(has_text="Listed words")).to_contain_text("2 (50%)")
     session = {"cookie": "; ".join(f"{one['name']}={one['value']}" for one in page.context.cookies())}
     lines = house.get(f"/review/statistics.csv?site={site}&days=7", **session).text.splitlines()
@@ -425,7 +418,6 @@ def test_a_password_is_changed_and_every_other_session_ends(house: Service, visi
     one, other = visit(at(house) + "/review/sign-in"), visit(at(house) + "/review/sign-in")
     for session in (one, other):
         sign_in(session, name, first)
-        session.wait_for_url("**/review")
     one.goto(at(house) + "/review/account")
     one.locator("#old").fill("wrong")
     one.locator("#new").fill(PASSWORD)
@@ -439,7 +431,7 @@ def test_a_password_is_changed_and_every_other_session_ends(house: Service, visi
     expect(other.locator("#password")).to_be_visible()
     one.locator("select[name=language]").select_option("he")
     one.locator("form[action='/review/account/language'] button").click()
-    assert one.locator("html").get_attribute("lang") == "he"
+    expect(one.locator("html")).to_have_attribute("lang", "he")
     one.locator("button.danger").first.click()  # everywhere, this one too
     expect(one.locator("#password")).to_be_visible()
 

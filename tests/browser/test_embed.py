@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Pages, Visit, barriers, fits
+from tests.browser.conftest import Held, Pages, Visit, barriers, fits
 from tests.browser.test_demo import picture
 from tests.service import Service
 
@@ -151,6 +151,21 @@ def test_it_publishes_at_once_where_the_site_does_and_shows_it_in_the_dark(
     expect(page.get_by_role("article").filter(has_text="A thoughtful comment.")).to_be_visible()
     picture(page, "embed-en-dark.png", full=True)
     assert barriers(page) == []
+
+
+def test_what_one_wrote_is_shown_though_the_thread_comes_late(service: Service, press: Press, visit: Visit) -> None:
+    approved(service, press, "/en/5", comment="I came first, and say so.", locale="en")
+    service.send("PATCH", f"/api/v1/sites/{press.site}", {"policy": {"mode": "publish_unless_flagged"}})
+    page = visit("about:blank")
+    held = Held(page, "**/threads/**", at_once=True)
+    page.goto(press.origin + "/en/5")
+    held.wait()
+    fill(page, {"Comment": "A thoughtful comment.", "Name": "Anne", "E-mail": "anne@example.net"})
+    page.get_by_role("button", name="Post comment").click()
+    expect(page.get_by_text("Your comment is published")).to_be_visible()
+    held.let_go()
+    expect(page.get_by_text("A thoughtful comment.")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(2)
 
 
 def test_a_service_that_is_away_is_said_so(press: Press, visit: Visit, service: Service) -> None:

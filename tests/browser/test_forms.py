@@ -8,7 +8,7 @@ import uuid
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Newspaper, Visit, barriers, fits
+from tests.browser.conftest import Newspaper, Visit, barriers, fits, open_desk
 from tests.service import ADMIN, Service
 
 TYPED = {"comment": 'نصٌّ كُتب على مهل\nوفيه <b>سطران</b> & "علامات"', "author": "هند", "url": "https://hind.example"}
@@ -40,7 +40,7 @@ def test_the_error_page_keeps_what_was_typed_and_sends_it_again(
     assert fits(page)
     assert barriers(page) == []
     for name, value in {**TYPED, "email": "hind@"}.items():
-        assert page.locator(f"[name={name}]").input_value() == value
+        expect(page.locator(f"[name={name}]")).to_have_value(value)
     wrong = page.locator("[aria-invalid=true]")
     expect(wrong).to_have_count(1)
     expect(wrong).to_have_attribute("name", "email")
@@ -63,8 +63,9 @@ def test_axe_finds_no_barrier(demo: Service, visit: Visit, path: str, scheme: st
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["ar", "en"])
 def test_axe_finds_no_barrier_on_the_desk_in_any_state(demo: Service, visit: Visit, locale: str, scheme: str) -> None:
+    demo.comment("demo", thread="42")
     page = visit(demo.base, scheme=scheme, locale=locale)
-    page.get_by_role("button", name="Open the review desk").click()
+    open_desk(page)
     assert barriers(page) == []
     page.get_by_role("article").first.locator("[value=reject]").click()
     expect(page.locator("#notice")).to_be_visible()
@@ -97,7 +98,7 @@ def test_without_a_way_back_a_page_says_that_it_waits_and_leads_to_the_state(
 def test_a_button_pressed_after_the_session_ended_leads_to_the_sign_in(demo: Service, visit: Visit) -> None:
     demo.comment("demo", thread="42")
     page = visit(demo.base)
-    page.get_by_role("button", name="Open the review desk").click()
+    open_desk(page)
     page.context.clear_cookies()
     page.get_by_role("article").first.locator("[value=approve]").click()
     page.wait_for_url(demo.base + "/review/sign-in")
@@ -121,6 +122,7 @@ def test_a_moderator_signs_in_with_the_password_and_out_again(service: Service, 
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("article")).to_have_count(1)
     page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
     page.goto(service.base + "/review")
     expect(page.get_by_label("Password")).to_be_visible()
 
@@ -153,7 +155,7 @@ def test_hostile_text_stays_text_and_breaks_no_layout(demo: Service, visit: Visi
         assert fits(page)
 
     desk = visit(demo.base, width=390)
-    desk.get_by_role("button", name="Open the review desk").click()
+    open_desk(desk)
     harmless(desk)
     desk.get_by_role("article").filter(has_text=mark).locator("[value=approve]").click()
     expect(desk.locator("#notice")).to_be_visible()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from moderation.letters import KINDS, SAMPLES, Letters
-from tests.browser.conftest import Visit, barriers, fits
+from tests.browser.conftest import Visit, barriers, fits, open_desk
 from tests.browser.test_demo import picture
 from tests.mailbox import FROM, Mailbox, links, smtp_server
 from tests.service import Service, running
@@ -105,14 +105,17 @@ def test_a_reader_confirms_and_leaves_without_a_login(
 
 def test_the_desk_shows_every_mail(demo: Service, visit: Visit) -> None:
     page = visit(demo.base + "/demo")
-    page.get_by_role("button", name="Open the review desk").click()
+    open_desk(page)
     page.get_by_role("link", name="Mails").click()
     for kind in ("Reply", "Waiting comments", "Test"):
-        page.get_by_role("link", name=kind, exact=True).click()
+        link = page.get_by_role("link", name=kind, exact=True)
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
         page.get_by_role("link", name="العربية").click()
         inner = page.frame_locator("iframe")
         expect(inner.locator("html")).to_have_attribute("dir", "rtl")
         assert barriers(page) == [], kind
-        assert re.search("[\u0600-\u06ff]", page.locator("pre").inner_text())
+        expect(page.locator("pre")).to_have_text(re.compile("[\u0600-\u06ff]"))
         page.get_by_role("link", name="English").click()
+        expect(inner.locator("html")).to_have_attribute("dir", "ltr")
     picture(page, "desk-mails.png")

@@ -1,5 +1,6 @@
 """Threads of many scripts, deep and long, in the element and on the page without script: everything on its side, nothing over the edge."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -150,7 +151,7 @@ def test_by_time_a_reply_leads_to_what_it_answers(crowd: Thread, press: Press, v
     page.locator(f"#comment-{reply}").get_by_text("Reply to").get_by_role("link").click()
     parent = crowd.parents[reply]
     expect(page.locator(f"#comment-{parent}")).to_be_focused()
-    assert page.url.endswith(f"#comment-{parent}")
+    expect(page).to_have_url(re.compile(f"#comment-{parent}$"))
 
 
 def test_a_link_to_a_comment_finds_it_on_a_later_page(crowd: Thread, press: Press, visit: Visit) -> None:
@@ -227,6 +228,7 @@ def test_who_answers_by_keyboard_comes_back_to_where_they_were(service: Service,
     page.keyboard.press("Enter")
     expect(reply).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Comment")).to_be_focused()
     page.keyboard.type("From the keyboard.")
     for label, text in (("Name", "Anne"), ("E-mail", "anne@example.net")):
         page.get_by_role("textbox", name=label).fill(text)
@@ -270,6 +272,7 @@ def test_without_script_in_a_frame_of_the_site_one_reads_answers_and_comes_back(
     page = visit(press.origin + "/41", width=PHONE, javascript=False)
     frame = page.frame_locator("iframe")
     frame.get_by_role("link", name="Reply").click()
+    expect(frame.get_by_role("heading", name="Reply to")).to_be_visible()
     frame.get_by_label("Comment").fill("From a frame.")
     frame.get_by_label("Name").fill("Anne")
     frame.get_by_label("E-mail").fill("anne@example")

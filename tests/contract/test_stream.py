@@ -91,10 +91,14 @@ def test_a_watcher_goes_on_where_it_was(service: Service, site: str, watcher: Wa
     watcher.close()
     second = service.comment(site)["id"]
     service.decide(first, "approve")
-    again = Watcher(service, f"?site={site}", last=last)
-    assert again.next("comment.pending")[2]["id"] == second
-    assert again.next("comment.decided")[2]["id"] == first
-    again.close()
+    for again in (
+        Watcher(service, f"?site={site}", last=last),
+        Watcher(service, f"?site={site}&after={last}"),
+        Watcher(service, f"?site={site}&after=x", last=last),
+    ):
+        assert again.next("comment.pending")[2]["id"] == second
+        assert again.next("comment.decided")[2]["id"] == first
+        again.close()
 
 
 @pytest.mark.parametrize(

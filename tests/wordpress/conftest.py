@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import browser, visit  # noqa: F401  the same browser and the same visitor
+from tests.browser.conftest import Visit, browser, visit  # noqa: F401  the same browser and the same visitor
 from tests.deliveries import event, signed
 from tests.service import Answer, Service, free_port, until
 
@@ -105,6 +106,17 @@ class WordPress:
 
     def mails(self) -> list[dict[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted((self.run / "mails").iterdir())]
+
+
+def logged_in(wordpress: WordPress, visit: Visit, name: str) -> Page:  # noqa: F811  the name of its type's fixture
+    """At WordPress itself, as `admin` or `writer`."""
+    page = visit(wordpress.origin + "/wp-login.php")
+    expect(page.locator("#user_login")).to_be_focused()  # its script moves there, a little late: from the password, too
+    page.locator("#user_login").fill(name)
+    page.locator("#user_pass").fill(f"{name}-password")
+    page.locator("#wp-submit").click()
+    page.wait_for_url("**/wp-admin/**")
+    return page
 
 
 def end(pid_file: Path) -> None:

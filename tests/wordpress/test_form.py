@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visit
 from tests.deliveries import new_id
 from tests.service import ADMIN, Service, until
-from tests.wordpress.conftest import WordPress
+from tests.wordpress.conftest import WordPress, logged_in
 
 
 def write(page: Page, text: str, author: str = "هند") -> None:
@@ -44,7 +44,7 @@ def test_a_comment_and_a_reply_go_through_the_service_and_stand_under_the_articl
     expect(page.get_by_text(text)).to_have_count(0)
 
     (stored,) = waiting(service, wordpress.site)
-    assert page.locator(f"#comment-{stored['id']}").count() == 1, "the address leads to the message"
+    expect(page.locator(f"#comment-{stored['id']}"), "the address leads to the message").to_have_count(1)
     thread = {"id": str(wordpress.facts["post"]), "url": wordpress.page, "title": "افتتاح معرض الكتاب & الندوات"}
     assert (stored["thread"], stored["locale"]) == (thread, "ar")
     wp_id = approve(service, stored["id"])
@@ -54,11 +54,11 @@ def test_a_comment_and_a_reply_go_through_the_service_and_stand_under_the_articl
     expect(standing).to_contain_text(text)
     expect(standing).to_contain_text("هند")
     expect(standing.locator(f"[id='comment-{stored['id']}']")).to_have_count(1)  # the links of our mails lead here
-    assert standing.locator(".comment-content p, .wp-block-comment-content p").count() == 2
+    expect(standing.locator(".comment-content p, .wp-block-comment-content p")).to_have_count(2)
 
     standing.locator(".comment-reply-link").first.click()
     reply = f"أتفق معك {uuid.uuid4().hex[:8]}"
-    assert page.locator("#comment_parent").input_value() == wp_id
+    expect(page.locator("#comment_parent")).to_have_value(wp_id)
     write(page, reply, "سامي")
     (stored_reply,) = waiting(service, wordpress.site)
     assert (stored_reply["text"], stored_reply["parent"]) == (reply, stored["id"])
@@ -109,11 +109,7 @@ def test_a_post_to_wordpress_itself_is_sent_on(service: Service, wordpress: Word
 
 
 def test_who_is_logged_in_comments_under_their_name(service: Service, wordpress: WordPress, visit: Visit) -> None:
-    page = visit(wordpress.origin + "/wp-login.php")
-    page.locator("#user_login").fill("writer")
-    page.locator("#user_pass").fill("writer-password")
-    page.locator("#wp-submit").click()
-    page.wait_for_url("**/wp-admin/**")
+    page = logged_in(wordpress, visit, "writer")
     page.goto(wordpress.page)
     text = f"من الكاتب {uuid.uuid4().hex[:8]}"
     page.locator("#comment").fill(text)

@@ -8,19 +8,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visit
 from tests.deliveries import new_secret
 from tests.service import Service, until
-from tests.wordpress.conftest import WordPress
+from tests.wordpress.conftest import WordPress, logged_in
 
 PLUGIN = (Path(__file__).parents[2] / "deploy/wordpress/moderation.php").read_text()
 PAGE = "/wp-admin/options-general.php?page=moderation_receiver"
-
-
-def signed_in(wordpress: WordPress, visit: Visit, name: str) -> Page:
-    page = visit(wordpress.origin + "/wp-login.php")
-    page.locator("#user_login").fill(name)
-    page.locator("#user_pass").fill(f"{name}-password")
-    page.locator("#wp-submit").click()
-    page.wait_for_url("**/wp-admin/**")
-    return page
 
 
 def save(page: Page) -> None:
@@ -29,7 +20,7 @@ def save(page: Page) -> None:
 
 
 def test_an_administrator_sets_it_up_in_arabic(service: Service, wordpress: WordPress, visit: Visit) -> None:
-    page = signed_in(wordpress, visit, "admin")
+    page = logged_in(wordpress, visit, "admin")
     page.goto(wordpress.origin + PAGE)
     assert page.locator("html").get_attribute("dir") == "rtl"
     expect(page.locator("h1")).to_have_text("مراجعة التعليقات")
@@ -60,14 +51,14 @@ def test_the_page_tells_of_the_last_delivery_and_refusal(service: Service, wordp
     )  # fmt: skip
     wordpress.php("delete_option( 'moderation_receiver_refusal' ); return 1;")
     assert wordpress.deliver({"type": "x", "data": {}}, secret=new_secret()).status == 401
-    page = signed_in(wordpress, visit, "admin")
+    page = logged_in(wordpress, visit, "admin")
     page.goto(wordpress.origin + PAGE)
     expect(page.locator("#moderation-last")).to_contain_text("endpoint.ping → 200")
     expect(page.locator("#moderation-refusal")).to_contain_text("التوقيع خاطئ")
 
 
 def test_others_may_not_see_or_change_it(wordpress: WordPress, visit: Visit) -> None:
-    page = signed_in(wordpress, visit, "writer")
+    page = logged_in(wordpress, visit, "writer")
     answer = page.goto(wordpress.origin + PAGE)
     assert answer is not None
     assert answer.status == 403

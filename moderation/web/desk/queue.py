@@ -9,7 +9,7 @@ from aiohttp import web
 
 from moderation.errors import Conflict, FieldError, Invalid
 from moderation.model import Comment, Role, Status
-from moderation.store import comments, sessions
+from moderation.store import comments, live, sessions
 from moderation.submission import is_comment_id
 from moderation.web import body
 from moderation.web.desk import cards, frame, shortcuts
@@ -69,7 +69,9 @@ async def queue(request: web.Request) -> web.Response:
         query = sight.query
     except Invalid as error:
         return desk.page("trouble.html", status=422, message=", ".join(desk.problems(error)))
+    everywhere = await visible_sites(desk.store, desk.moderator, None)
     names = await visible_sites(desk.store, desk.moderator, query.site)
+    watched = await live.mark(desk.store, everywhere) if query.status is Status.PENDING else ""
     found = await find(desk.store, names, query)
     shown = await cards.of(desk.context, found.items[: query.limit])
     more = shown[-1]["id"] if len(found.items) > query.limit else ""
@@ -80,7 +82,7 @@ async def queue(request: web.Request) -> web.Response:
     }
     return desk.page(
         "queue.html", cards=shown, total=found.total, more=more, sight=sight, query=query, counts=counts, rules=cards.RULES,
-        names=await visible_sites(desk.store, desk.moderator, None), narrow=[name for name in _NARROW if sight.kept.get(name)],
+        names=everywhere, watched=watched, narrow=[name for name in _NARROW if sight.kept.get(name)],
         may_decide=desk.moderator.role.covers(Role.MODERATOR), shortcuts=shortcuts.of(desk.seat), actions=shortcuts.ACTIONS, label=shortcuts.label, undo_seconds=UNDO_SECONDS, bulk_undo_seconds=BULK_UNDO_SECONDS, notice=await _notice(desk),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@
   let place = -1, searched = false; // where they were in the list
   let busy = false; // a press is on its way: keys wait for what comes of it
   const waiting = [];
+  const typing = "input:not([type=checkbox]), select, textarea, dialog[open]"; // there keys are no commands
 
   // keys, by their place on the keyboard
   const go = (step) => {
@@ -32,15 +33,20 @@
     search: () => document.getElementById("q")?.focus(),
     help: () => document.getElementById("keys")?.showModal(),
   };
+  const work = () => {
+    while (!busy && waiting.length) {
+      acts[waiting.shift()]();
+      if (document.activeElement?.closest(typing)) waiting.length = 0; // what was pressed after was meant for there
+    }
+  };
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input:not([type=checkbox]), select, textarea, dialog[open]");
-    if (typing || event.ctrlKey || event.altKey || event.metaKey || event.repeat || !desk()?.dataset.keys) return;
+    if (event.target.closest(typing) || event.ctrlKey || event.altKey || event.metaKey || event.repeat || !desk()?.dataset.keys) return;
     const code = (event.shiftKey ? "Shift+" : "") + event.code;
     const act = Object.entries(JSON.parse(desk().dataset.keys)).find(([, key]) => key === code)?.[0];
     if (!act) return;
     event.preventDefault();
-    if (busy) waiting.push(act);
-    else acts[act]();
+    waiting.push(act);
+    work();
   });
 
   // what came of a press: said to screen readers too, and not again when the page is loaded anew
@@ -65,7 +71,7 @@
   });
   document.addEventListener("htmx:finally:request", () => {
     busy = false;
-    setTimeout(() => !busy && waiting.length && acts[waiting.shift()]());
+    setTimeout(work);
   });
   document.addEventListener("htmx:after:swap", () => {
     if (!desk()) return;
@@ -114,7 +120,7 @@
   };
   let fresh = 0;
   const listen = () => {
-    const live = new EventSource("/api/v1/queue/stream");
+    const live = new EventSource(`/api/v1/queue/stream?after=${desk().dataset.live}`); // from what the page shows
     const on = (name, act) => live.addEventListener(name, (event) => act(JSON.parse(event.data)));
     on("comment.pending", (one) => {
       const notice = document.getElementById("new");

@@ -68,12 +68,13 @@ class CommentThread extends HTMLElement {
     this.shown = new Map();
     this.cursor = null;
     this.list.replaceChildren();
+    this.loading = null; // what is on its way shows what was
     this.load(false, /^comment-[\da-f-]{36}$/.test(id) && id);
   }
 
   async load(onward, target) {
     if (this.loading) return;
-    this.loading = true;
+    const turn = (this.loading = {});
     const flat = this.getAttribute("view") === "flat";
     try {
       do {
@@ -81,6 +82,7 @@ class CommentThread extends HTMLElement {
         const answer = await fetch(`${api(this)}/threads/${encodeURIComponent(threadOf(this))}/comments?${query}`);
         if (!answer.ok) throw answer;
         const page = await answer.json();
+        if (turn !== this.loading) return;
         const [first] = page.items.map((comment) => this.show(comment, flat));
         this.cursor = page.next_cursor;
         this.more.hidden = !this.cursor;
@@ -89,9 +91,10 @@ class CommentThread extends HTMLElement {
       } while (target && this.cursor && !this.shadowRoot.getElementById(target));
       if (target) this.reveal(target);
     } catch {
+      if (turn !== this.loading) return;
       this.note.replaceChildren(this.words[4], " ", make("button", { type: "button", part: "button", textContent: this.words[5], onclick: () => this.load(onward, target) }));
     }
-    this.loading = false;
+    this.loading = null;
   }
 
   reveal(id = location.hash.slice(1)) {
