@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Receiver, Service, free_port, running, until
+from tests.service import POLL_SECONDS, Receiver, Service, free_port, running, until
 from workers.engine import LEASE_MS
 
 
@@ -98,7 +98,7 @@ def test_a_refused_connection_is_tried_again(service: Service, site: str) -> Non
 def test_a_redirect_is_a_failure_and_is_not_followed(service: Service, site: str, moved: Receiver, status: int) -> None:
     handler = type("Handler", (Redirecting,), {"elsewhere": moved.url})
     door = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=door.serve_forever, daemon=True).start()
+    threading.Thread(target=door.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     endpoint(service, site, f"http://127.0.0.1:{door.server_port}/{status}")
     comment_id = approved(service, site)
     delivery = attempted(service, comment_id)

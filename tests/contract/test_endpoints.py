@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from moderation import events
 from tests import verifiers
-from tests.service import ADMIN, Answer, Receiver, Service, until
+from tests.service import ADMIN, POLL_SECONDS, Answer, Receiver, Service, until
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def answering() -> Iterator[Any]:
     def start(plan: Any) -> str:
         handler = type("Handler", (Answering,), {"plan": staticmethod(plan)})
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/hook"
 

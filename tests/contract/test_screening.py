@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from moderation import links, stamps
 from moderation.privacy import Privacy
 from moderation.settings import load
-from tests.service import ADMIN, Answer, Receiver, Service, said, until
+from tests.service import ADMIN, POLL_SECONDS, Answer, Receiver, Service, said, until
 
 OPEN = {"mode": "publish_unless_flagged", "rate_limits": False}
 
@@ -376,7 +376,7 @@ def akismet_answers(words: dict[str, str]) -> Any:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     return server, heard
 
 
