@@ -87,7 +87,7 @@ def test_every_answer_has_its_safety_headers(house: House, route: Route) -> None
 def test_the_live_queue_has_them_too(house: House) -> None:
     import http.client
 
-    connection = http.client.HTTPConnection("127.0.0.1", house.service.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", house.service.port, timeout=60)
     connection.request("GET", "/api/v1/queue/stream", headers=TOKEN)
     answer = connection.getresponse()
     assert answer.status == 200
