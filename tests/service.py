@@ -194,13 +194,16 @@ class Receiver:
     def __init__(self, answers: Callable[[int], tuple[int, bytes]] = lambda n: (200, b"")) -> None:
         self.received: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
         self.count = 0
+        one_at_a_time = threading.Lock()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                outer.count += 1
-                status, answer = answers(outer.count)
+                with one_at_a_time:
+                    outer.count += 1
+                    number = outer.count
+                status, answer = answers(number)
                 outer.received.put(({k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(status)
                 self.send_header("content-length", str(len(answer)))

@@ -27,6 +27,14 @@ def children(pid: int) -> dict[str, int]:
     return found
 
 
+def is_gone(pid: int) -> bool:
+    """It ended; whether anybody took notice of that is another matter, and in a container may be never."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def child(service: Service, name: str) -> int:
     """The process id of one of them, once it runs."""
     assert service.process is not None
