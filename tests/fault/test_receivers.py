@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,9 +26,10 @@ APPROVALS = int(os.environ.get("FAULT_APPROVALS", "150"))  # `make fault` takes 
 LIVE, DEAD = 15, 5
 
 
-@pytest.fixture
-def own(data: Path) -> Iterator[Service]:
-    with running(data) as found:
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One whose workers may be killed."""
+    with running(tmp_path_factory.mktemp("own")) as found:
         yield found
 
 
@@ -185,7 +185,7 @@ def test_dead_endpoints_hold_up_no_healthy_one_and_lose_nothing(own: Service) ->
     dead = [endpoint(own, site, f"http://127.0.0.1:{free_port()}/", **quick) for _ in range(DEAD)]
     with ThreadPoolExecutor(4) as pool:
         ids = list(pool.map(lambda _: approved(own, site), range(APPROVALS)))
-    until("every healthy delivery", lambda: receiver.count >= APPROVALS * LIVE, 60 + APPROVALS // 5)
+    until("every healthy delivery", lambda: receiver.count >= APPROVALS * LIVE, 120 + APPROVALS // 5)
     seen: Counter[tuple[str, str]] = Counter()
     for _ in range(receiver.count):
         headers, body = receiver.next()
@@ -203,7 +203,7 @@ def test_dead_endpoints_hold_up_no_healthy_one_and_lose_nothing(own: Service) ->
     own.send("PATCH", path, {"url": revived.url, "enabled": True})
     since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     assert own.send("POST", path + "/replay", {"since": since, "state": "queued"}).status == 202
-    until("the revived one to get them all", lambda: revived.count >= APPROVALS, 60 + APPROVALS // 10)
+    until("the revived one to get them all", lambda: revived.count >= APPROVALS, 120 + APPROVALS // 10)
     for found in (receiver, revived):
         found.close()
 
