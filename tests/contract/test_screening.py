@@ -291,6 +291,8 @@ def past_of(service: Service) -> str:
         comment_id = post(service, site, comment=f"{text} {n}").json["id"]
         if decision:
             service.decide(comment_id, decision)
+    path = f"/api/v1/comments?site={site}"
+    until("nothing to be under way", lambda: all(one["delivery"]["state"] == "none" for one in service.get(path, ADMIN).json["items"]))  # fmt: skip
     return site
 
 
