@@ -28,9 +28,11 @@ def children(pid: int) -> dict[str, int]:
 
 
 def is_gone(pid: int) -> bool:
-    """It ended; whether anybody took notice of that is another matter, and in a container may be never."""
+    """It ended, with all of its threads; whether anybody took notice of that is another matter, and in a container may be never."""
+    process = Path("/proc") / str(pid)
     try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        is_over = (process / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return is_over and len(list((process / "task").iterdir())) == 1
     except OSError:
         return True
 
