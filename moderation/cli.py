@@ -13,7 +13,6 @@ import typer
 from pydantic import ValidationError
 
 from moderation import archive_commands, backup_commands, checkup, letters, log, privacy_commands, service
-from moderation import demo as demo_room
 from moderation import listen as listener
 from moderation.errors import ConfigurationError, Conflict, ModerationError, NotFound, Unreadable
 from moderation.model import Moderator, Role, Site
@@ -96,6 +95,8 @@ def worker() -> None:
 @app.command()
 def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
     """The whole product with a sample site: forms, waiting comments, received webhooks and mails."""
+    from moderation import demo as demo_room  # with it come the web and a mail server
+
     _run(demo_room.run(_settings(host=host, port=port, data_dir=data)))
 
 

@@ -21,7 +21,6 @@ from moderation.store import snapshot
 from moderation.store.connection import ReplyError, Store, open_store, refused
 from moderation.store.durability import inspect, reason
 from moderation.store.embedded import EmbeddedServer, die_with_parent
-from moderation.web import app as web_app
 
 log = get_logger(__name__)
 PARENT, LISTENING = "SERVE_PARENT_PID", "SERVE_LISTENING_FD"
@@ -174,6 +173,8 @@ async def run(
     extra: tuple[Callable[[web.Application], None], ...] = (),
 ) -> None:
     """The whole service until a signal: Redis, workers, HTTP; down in the reverse order."""
+    from moderation.web import app as web_app  # not above: commands that serve nothing start in half the time
+
     stop = stop_on_signal()
     if not (settings.share_port or settings.processes > 1 or web_app.port_is_free(settings.host, settings.port)):
         raise ConfigurationError(
@@ -233,6 +234,8 @@ def _say_that_we_listen(_: int) -> None:
 
 async def http_process(settings: Settings) -> None:
     """One of several HTTP processes that share the port."""
+    from moderation.web import app as web_app
+
     stop = stop_on_signal()
     address = settings.redis_address()
     assert address is not None

@@ -1,11 +1,17 @@
 """Real services for real tests: the embedded Valkey, real receivers, nothing mocked."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.service import Receiver, Service, running
+
+# The same examples each time, however slow the machine is: what other ones would find is for `make fuzz`.
+settings.register_profile("suite", derandomize="FUZZ_SECONDS" not in os.environ, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,9 @@ def smtp_server(box: Mailbox, *, port: int = 0, starttls: ssl.SSLContext | None 
     if login:
         options |= {"authenticator": _authenticate, "auth_required": True, "auth_require_tls": False}
     warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")  # loopback
-    controller = Controller(box, hostname="127.0.0.1", port=port or free_port(), ssl_context=implicit, **options)
+    controller = Controller(
+        box, hostname="127.0.0.1", port=port or free_port(), ssl_context=implicit, ready_timeout=60, **options
+    )
     controller.start()
     try:
         yield controller.port

@@ -1,6 +1,7 @@
 """Who may do what: bearer tokens and accounts. Tokens are stored hashed, passwords by argon2id."""
 
 import contextlib
+from functools import cache
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -16,7 +17,6 @@ from moderation.store.connection import Store
 _TOKENS, USERS = keys.GLOBAL + "tokens", keys.GLOBAL + "users"
 SETUP_SECONDS = 24 * 3600
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash("nobody has this password")  # so that an unknown name costs as much as a wrong password
 
 
 async def add_token(store: Store, who: Moderator, created_at: str) -> tuple[str, str]:
@@ -151,9 +151,16 @@ async def admin_addresses(store: Store, site: str) -> list[str]:
     return found
 
 
+@cache
+def _nobody() -> str:
+    """What an unknown name is checked against. Made when it is first needed: a command that checks no password does not wait for it."""
+    return _hasher.hash("nobody has this password")
+
+
 def password_fits(record: dict[str, Any] | None, password: str) -> bool:
     """Check a password; takes as long for an unknown name. Call it in a thread: it burns 100 ms on purpose."""
+    nobody = _nobody()  # for a known name too, so that the first check of a process takes as long for either
     try:
-        return _hasher.verify(record["password"] if record else _NOBODY, password[:1024]) and record is not None
+        return _hasher.verify(record["password"] if record else nobody, password[:1024]) and record is not None
     except (Argon2Error, InvalidHashError):
         return False

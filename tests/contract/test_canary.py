@@ -35,7 +35,7 @@ class Mailbox:
 @pytest.fixture
 def mailbox() -> Iterator[tuple[Mailbox, str]]:
     box, port = Mailbox(), free_port()
-    controller = Controller(box, "127.0.0.1", port)
+    controller = Controller(box, "127.0.0.1", port, ready_timeout=60)
     controller.start()
     yield box, f"smtp://127.0.0.1:{port}"
     controller.stop()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Receiver, Service, free_port, running, until
+from tests.service import POLL_SECONDS, Receiver, Service, free_port, running, until
 from workers.engine import LEASE_MS
 
 
@@ -68,6 +68,22 @@ class Redirecting(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(scope="module", autouse=True)
+def slow(service: Service) -> Iterator[tuple[Receiver, str]]:
+    """A receiver that takes longer than the lease, and the comment on its way to it. It begins with the file and is looked at at its end, so that nobody waits."""
+    answered = threading.Event()
+
+    def slowly(_: int) -> tuple[int, bytes]:
+        answered.wait(LEASE_MS / 1000 + 3)  # the receiver's own pace; the lease must be renewed meanwhile
+        return 200, b""
+
+    found, site = Receiver(slowly), service.site()
+    endpoint(service, site, found.url)
+    yield found, approved(service, site)
+    answered.set()
+    found.close()
+
+
 @pytest.fixture
 def moved() -> Iterator[Receiver]:
     """Where a redirect points to."""
@@ -107,7 +123,7 @@ def test_a_refused_connection_is_tried_again(service: Service, site: str) -> Non
 def test_a_redirect_is_a_failure_and_is_not_followed(service: Service, site: str, moved: Receiver, status: int) -> None:
     handler = type("Handler", (Redirecting,), {"elsewhere": moved.url})
     door = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=door.serve_forever, daemon=True).start()
+    threading.Thread(target=door.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     endpoint(service, site, f"http://127.0.0.1:{door.server_port}/{status}")
     comment_id = approved(service, site)
     delivery = attempted(service, comment_id)
@@ -204,20 +220,8 @@ def test_an_odd_spelling_of_a_private_address_is_no_way_around(guarded: Service,
     assert receiver.count == 0
 
 
-def test_a_receiver_slower_than_the_lease_gets_the_event_once(service: Service, site: str) -> None:
-    answered = threading.Event()
-
-    def slowly(_: int) -> tuple[int, bytes]:
-        answered.wait(LEASE_MS / 1000 + 3)  # the receiver's own pace; the lease must be renewed meanwhile
-        return 200, b""
-
-    slow = Receiver(slowly)
-    try:
-        endpoint(service, site, slow.url)
-        comment_id = approved(service, site)
-        until("the slow delivery to be made", lambda: state(service, comment_id) == "delivered", 30)
-        assert slow.count == 1
-        assert len(webhooks(service, comment_id)[0]["attempts"]) == 1
-    finally:
-        answered.set()
-        slow.close()
+def test_a_receiver_slower_than_the_lease_gets_the_event_once(service: Service, slow: tuple[Receiver, str]) -> None:
+    receiver, comment_id = slow
+    until("the slow delivery to be made", lambda: state(service, comment_id) == "delivered")
+    assert receiver.count == 1
+    assert len(webhooks(service, comment_id)[0]["attempts"]) == 1

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from moderation import events
 from tests import verifiers
-from tests.service import ADMIN, Answer, Receiver, Service, until
+from tests.service import ADMIN, POLL_SECONDS, Answer, Receiver, Service, until
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def answering() -> Iterator[Any]:
     def start(plan: Any) -> str:
         handler = type("Handler", (Answering,), {"plan": staticmethod(plan)})
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/hook"
 
@@ -96,9 +96,7 @@ def answering() -> Iterator[Any]:
         server.server_close()
 
 
-@pytest.mark.parametrize("name", list(verifiers.at_hand()))
-def test_public_verifiers_accept_first_tries_retries_and_rotations(service: Service, site: str, name: str) -> None:
-    verify = verifiers.at_hand()[name]
+def test_public_verifiers_accept_first_tries_retries_and_rotations(service: Service, site: str) -> None:
     receiver = Receiver(lambda n: (500, b"") if n == 1 else (200, b""))
     endpoint = create(service, site, receiver.url)
     approved(service, site)
@@ -115,7 +113,8 @@ def test_public_verifiers_accept_first_tries_retries_and_rotations(service: Serv
         (endpoint["secret"], third, other, True), (rotated.json["secret"], third, other, True),
         (rotated.json["secret"], first, body, False), (endpoint["secret"], first, body + b" ", False),
     ]:  # fmt: skip
-        assert verify(secret, headers, raw) is fits
+        found = {name: verify(secret, headers, raw) for name, verify in verifiers.at_hand().items()}
+        assert set(found.values()) == {fits}, found
     tokens = third["webhook-signature"].split(" ")
     assert len(tokens) == 2
     assert all(token.startswith("v1,") for token in tokens)
@@ -434,7 +433,7 @@ def test_what_is_another_site_s_is_not_found(service: Service, site: str, receiv
         assert ask(method, where, token).status == 404, where
         assert ask(method, where, viewer).status == 403, where
         assert ask(method, where, None).status == 401, where
-    for unknown in (str(uuid.uuid4()), "x", sent["id"][:-2] + "ff"):
+    for unknown in (str(uuid.uuid4()), "x", sent["id"][:-1] + ("0" if sent["id"][-1] != "0" else "1")):
         assert service.get(f"/api/v1/deliveries/{unknown}", ADMIN).status == 404
         assert service.get(f"/api/v1/jobs/{unknown}", ADMIN).status == 404
         assert service.send("POST", f"/api/v1/deliveries/{unknown}/retry").status == 404
@@ -444,7 +443,7 @@ def test_a_hanging_receiver_delays_no_other(service: Service, site: str) -> None
     release = threading.Event()
 
     def hang(_: int) -> tuple[int, bytes]:
-        release.wait(20)
+        release.wait(60)
         return 200, b""
 
     slow, quick = Receiver(hang), Receiver()
@@ -452,22 +451,28 @@ def test_a_hanging_receiver_delays_no_other(service: Service, site: str) -> None
     create(service, site, quick.url)
     for _ in range(12):
         comment_id = approved(service, site)
-        assert json.loads(quick.next(5)[1])["data"]["comment"]["id"] == comment_id
+        assert json.loads(quick.next()[1])["data"]["comment"]["id"] == comment_id
     assert slow.count <= 5
     release.set()
     for found in (slow, quick):
         found.close()
 
 
-def test_a_rate_is_kept(service: Service, site: str, receiver: Receiver) -> None:
+def test_a_rate_is_kept(service: Service, site: str) -> None:
+    came: list[float] = []
+
+    def note(_: int) -> tuple[int, bytes]:
+        came.append(time.monotonic())  # here: whoever reads them may be late for the first
+        return 200, b""
+
+    receiver = Receiver(note)
     create(service, site, receiver.url, rate_per_second=2)
     for _ in range(6):
         approved(service, site)
-    receiver.next()
-    started = time.monotonic()
-    for _ in range(5):
+    for _ in range(6):
         receiver.next()
-    assert time.monotonic() - started >= 1.4
+    assert max(came) - min(came) >= 1.4
+    receiver.close()
 
 
 def test_attempts_are_counted_by_outcome(service: Service, site: str, receiver: Receiver) -> None:

@@ -85,7 +85,7 @@ def test_every_answer_is_as_the_description_says(described: Service, tmp_path: P
     run = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{described.base}/openapi.json", "--header", f"Authorization: Bearer {ADMIN}",
-            "--exclude-path", "/api/v1/queue/stream", "--exclude-checks", NOT_CHECKED, "--phases", "examples,coverage,fuzzing,stateful", "--request-timeout", "15", "--no-shrink",
+            "--exclude-path", "/api/v1/queue/stream", "--exclude-checks", NOT_CHECKED, "--phases", "examples,coverage,fuzzing,stateful", "--request-timeout", "60", "--no-shrink",
             "--continue-on-failure", "--warnings", "off", "--no-color", *amount,
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=int(os.environ.get("FUZZ_SECONDS", "120")) + 120,

@@ -1,5 +1,6 @@
 """Screening through the door: what a policy makes of comments, and that it explains itself."""
 
+import contextlib
 import http.server
 import json
 import re
@@ -19,7 +20,7 @@ from standardwebhooks import Webhook
 from moderation import links, stamps
 from moderation.privacy import Privacy
 from moderation.settings import load
-from tests.service import ADMIN, Answer, Receiver, Service, said, until
+from tests.service import ADMIN, POLL_SECONDS, Answer, Receiver, Service, said, until
 
 OPEN = {"mode": "publish_unless_flagged", "rate_limits": False}
 
@@ -202,18 +203,16 @@ def test_near_duplicates_of_the_last_days_are_held(service: Service) -> None:
 
 
 def test_form_stamps_and_traps(service: Service) -> None:
-    site = site_with(service, form_stamp="required", min_fill_seconds=2, trap_field="homepage_2")
+    site = site_with(service, form_stamp="required", min_fill_seconds=60, trap_field="homepage_2")
     form = service.get(f"/api/v1/sites/{site}/form", origin="https://news.example")
     assert form.headers["access-control-allow-origin"] == "*"
     assert form.json["trap_field"] == "homepage_2"
-    stamp = form.json["form_stamp"]
-    quick = post(service, site, form_stamp=stamp)
+    quick = post(service, site, form_stamp=form.json["form_stamp"])
     assert service.one(quick.json["id"])["status"] in {"spam", "pending"}
-    time.sleep(2.1)
+    stamp = stamps.new(Privacy(load({"data_dir": service.data}, {}).keys()), site, time.time() - 61)
     assert post(service, site, form_stamp=stamp).status == 201
     assert post(service, site, form_stamp=stamp[:-1] + ("0" if stamp[-1] != "0" else "1")).status == 202
     assert post(service, site).status == 202
-    time.sleep(0.1)
     trapped = service.form(f"/api/v1/sites/{site}/comments", said(form_stamp=stamp, homepage_2="http://x.example"))
     assert trapped.status == 202
     assert service.get(f"/api/v1/comments?site={site}&status=spam", ADMIN).json["total"] >= 1
@@ -292,6 +291,8 @@ def past_of(service: Service) -> str:
         comment_id = post(service, site, comment=f"{text} {n}").json["id"]
         if decision:
             service.decide(comment_id, decision)
+    path = f"/api/v1/comments?site={site}"
+    until("nothing to be under way", lambda: all(one["delivery"]["state"] == "none" for one in service.get(path, ADMIN).json["items"]))  # fmt: skip
     return site
 
 
@@ -376,7 +377,7 @@ def akismet_answers(words: dict[str, str]) -> Any:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     return server, heard
 
 
@@ -476,8 +477,7 @@ def test_what_the_rules_hold_stays_held_when_checkers_find_nothing(service: Serv
     assert service.one(comment_id)["status"] == "pending"
     assert service.send("DELETE", f"/api/v1/sites/{site}/checkers/akismet").status == 204
     asked = len(heard)
-    post(service, site)
-    time.sleep(0.3)
+    assert service.one(post(service, site).json["id"])["deliveries"] == []  # nobody is to be asked
     assert len(heard) == asked
     assert service.get(f"/api/v1/sites/{site}/checkers", ADMIN).json == {"items": []}
 
@@ -618,8 +618,8 @@ def test_no_trace_holds_a_typed_address(service: Service) -> None:
         answer = post(service, site, comment=text, author=f"{canary}@example.org")
         assert canary not in service.get(f"/api/v1/comments/{answer.json['id']}", ADMIN).text
     for path in service.data.rglob("*"):
-        if path.is_file():
-            assert canary.encode() not in path.read_bytes(), path
+        with contextlib.suppress(FileNotFoundError):  # Redis rewrites its file when it likes
+            assert not path.is_file() or canary.encode() not in path.read_bytes(), path
 
 
 def test_a_policy_that_opens_again_is_believed_at_once(service: Service) -> None:

@@ -87,7 +87,7 @@ def test_every_answer_has_its_safety_headers(house: House, route: Route) -> None
 def test_the_live_queue_has_them_too(house: House) -> None:
     import http.client
 
-    connection = http.client.HTTPConnection("127.0.0.1", house.service.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", house.service.port, timeout=60)
     connection.request("GET", "/api/v1/queue/stream", headers=TOKEN)
     answer = connection.getresponse()
     assert answer.status == 200
@@ -211,9 +211,9 @@ def test_a_name_that_nobody_has_takes_as_long() -> None:
     spent = {True: 0.0, False: 0.0}
     for _ in range(3):
         for there in (True, False):
-            began = time.perf_counter()
+            began = time.process_time()
             assert not people.password_fits(record if there else None, "wrong password")
-            spent[there] += time.perf_counter() - began
+            spent[there] += time.process_time() - began
     assert spent[False] > spent[True] / 3  # without the work it is a ten-thousandth
 
 

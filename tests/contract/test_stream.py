@@ -20,7 +20,7 @@ class Watcher:
     """Reads the stream in a thread."""
 
     def __init__(self, service: Service, query: str = "", token: str = ADMIN, last: str = "") -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+        self.connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
         headers = {"authorization": f"Bearer {token}"} | ({"last-event-id": last} if last else {})
         self.connection.request("GET", f"/api/v1/queue/stream{query}", headers=headers)
         assert self.connection.sock is not None
@@ -49,7 +49,7 @@ class Watcher:
     def next(self, name: str) -> Event:
         """The next event of that name."""
         while True:
-            found = self.events.get(timeout=10)
+            found = self.events.get(timeout=60)
             if found[1] == name:
                 return found
 
@@ -129,4 +129,4 @@ def test_a_watcher_does_not_hold_up_the_end(data: Any) -> None:
         found = Watcher(own)
         found.next("counts")
         assert own.stop() == 0
-        assert found.ended.wait(10)
+        assert found.ended.wait(60)

@@ -332,7 +332,7 @@ def test_the_receipt_is_whole_on_every_kind_of_connection(
     service: Service, site: str, version: str, headers: str, closes: bool
 ) -> None:
     body = [json.dumps(said()).encode() for _ in range(2)]
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as line:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as line:
         for one in body[: 1 if closes else 2]:
             line.sendall(
                 f"POST /api/v1/sites/{site}/comments HTTP/{version}\r\nhost: x\r\ncontent-type: application/json\r\n{headers}"

@@ -30,7 +30,7 @@ def test_a_parser_that_can_be_fooled_is_not_used(data: Path) -> None:
 
 def exchange(service: Service, raw: bytes) -> bytes:
     heard = b""
-    with socket.create_connection(("127.0.0.1", service.port), 20) as peer:
+    with socket.create_connection(("127.0.0.1", service.port), 60) as peer:
         peer.sendall(raw)
         while b"\r\n\r\n" not in heard or not heard.partition(b"\r\n\r\n")[2]:
             piece = peer.recv(65536)
@@ -60,7 +60,7 @@ def test_what_somebody_expects_is_not_said_back(service: Service, path: str) -> 
 
 def test_who_waits_for_it_is_told_to_go_on(service: Service, site: str) -> None:
     raw = f"POST /api/v1/sites/{site}/comments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", service.port), 20) as peer:
+    with socket.create_connection(("127.0.0.1", service.port), 60) as peer:
         peer.sendall(raw.encode())
         assert peer.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         peer.sendall(b"{}")
@@ -72,6 +72,11 @@ def test_who_never_says_a_whole_request_is_hung_up_on(service: Service, silent: 
     for peer in silent:
         peer.settimeout(90)
         assert peer.recv(1) == b""
+    assert service.get("/healthz").status == 200
+
+
+def test_a_body_that_never_ends_is_given_up(service: Service, unfinished: socket.socket) -> None:
+    assert int(unfinished.recv(65536).split()[1]) in {400, 408}
     assert service.get("/healthz").status == 200
 
 

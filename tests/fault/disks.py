@@ -1,6 +1,7 @@
 """Disks of a test's own: one that loses power, and one that fills up. Both need root."""
 
 import contextlib
+import filecmp
 import os
 import shutil
 import subprocess
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.service import until
+
 _SIZE = 96 * 2**20
 
 
 def run(*command: str) -> None:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps mkfs, and not every root looks
-    subprocess.run(command, check=True, capture_output=True, timeout=60, env=os.environ | {"PATH": path})
+    subprocess.run(command, check=True, capture_output=True, timeout=60, env=os.environ | {"PATH": path, "LC_ALL": "C"})
 
 
 def unavailable(why: str) -> None:
@@ -53,13 +56,32 @@ class LoopDisk:
     def _mount(self) -> None:
         run("mount", "-o", "loop,commit=60", str(self._image), str(self.folder))
 
+    def _is_unmounted(self) -> bool:
+        try:
+            run("umount", str(self.folder))
+        except subprocess.CalledProcessError as error:
+            if b"busy" in error.stderr:
+                return False
+            raise
+        return True
+
     def copy(self) -> None:
-        """What is on the disk at this moment; `cut` goes on with it."""
-        shutil.copyfile(self._image, self._images / f"{self._number + 1}.img")
+        """What is on the disk at this moment; `cut` goes on with it.
+
+        The kernel may write while we copy, and what was copied before and after is then of no one moment: a disk that never was. A
+        copy that the disk still equals when it is complete is of the moment between.
+        """
+        copy = self._images / f"{self._number + 1}.img"
+
+        def of_one_moment() -> bool:
+            shutil.copyfile(self._image, copy)
+            return filecmp.cmp(self._image, copy, shallow=False)
+
+        until("the disk to rest while it is copied", of_one_moment)
 
     def cut(self) -> None:
         """The machine comes up again, with what was on the disk when it was copied."""
-        run("umount", str(self.folder))
+        until("the disk to be let go by all that were killed", self._is_unmounted)
         self._image.unlink()
         self._number += 1
         self._mount()

@@ -50,7 +50,7 @@ class Sentinels:
 
     def kill_sentinel(self, number: int) -> None:
         self._processes[number].kill()
-        self._processes[number].wait(10)
+        self._processes[number].wait(60)
 
     def master(self) -> Valkey:
         """By the last sentinel; the others may be dead."""
@@ -65,7 +65,7 @@ class Sentinels:
     def close(self) -> None:
         for process in self._processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
         for client in self._clients:
             client.close()
         for server in self.servers:

@@ -17,7 +17,7 @@ _PACE_SECONDS = 0.01
 class Load:
     """Each submitter sends to the sites in turn, again under the same key until it is acknowledged; so does the approver."""
 
-    def __init__(self, service: Service, sites: list[str], submitters: int = 3, insist_seconds: float = 30) -> None:
+    def __init__(self, service: Service, sites: list[str], submitters: int = 3, insist_seconds: float = 120) -> None:
         self._service, self._sites, self._insist_seconds = service, sites, insist_seconds
         self.acknowledged: dict[str, tuple[str, str]] = {}  # id → site, text
         self.approved: list[str] = []
@@ -36,11 +36,11 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         for thread in self._submitters:
-            thread.join(60)
+            thread.join(150)
         self._waiting.put(None)
-        self._approver.join(60)
+        self._approver.join(150)
 
-    def until_more(self, what: str, count: int = 30, seconds: float = 30) -> None:
+    def until_more(self, what: str, count: int = 30, seconds: float = 120) -> None:
         """Traffic goes on."""
         goals = len(self.acknowledged) + count, len(self.approved) + count
         until(

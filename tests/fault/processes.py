@@ -27,6 +27,16 @@ def children(pid: int) -> dict[str, int]:
     return found
 
 
+def is_gone(pid: int) -> bool:
+    """It ended, with all of its threads; whether anybody took notice of that is another matter, and in a container may be never."""
+    process = Path("/proc") / str(pid)
+    try:
+        is_over = (process / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return is_over and len(list((process / "task").iterdir())) == 1
+    except OSError:
+        return True
+
+
 def child(service: Service, name: str) -> int:
     """The process id of one of them, once it runs."""
     assert service.process is not None

@@ -43,7 +43,7 @@ class Valkey:
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):

@@ -23,7 +23,7 @@ from tests.service import ADMIN, Answer, Receiver, Service, said, until
 
 SUBMITTERS, MODERATORS = 3, 2
 _PACE_SECONDS = 0.04
-_INSIST_SECONDS = 60.0
+_INSIST_SECONDS = 120.0
 _BACKLOG_MAX = 150  # undecided comments: more would only make the end longer
 _UNDO_SECONDS = 4
 _LEASE_SECONDS = 60  # of a claim; what a moderator holds is given to the same one again
@@ -89,7 +89,7 @@ class Steady:
             thread.join(_INSIST_SECONDS + _LEASE_SECONDS + 30)
             assert not thread.is_alive(), "a comment waits that no moderator gets"
 
-    def until_more(self, what: str, count: int = 20, seconds: float = 60) -> None:
+    def until_more(self, what: str, count: int = 20, seconds: float = 120) -> None:
         """Traffic goes on."""
         goal = self.requests + count
         until(f"traffic {what}", lambda: self.failures or self.requests >= goal, seconds)
@@ -171,7 +171,7 @@ class Steady:
 
     # the books
 
-    def reconcile(self, seconds: float = 120, shared: bool = False) -> dict[str, int]:
+    def reconcile(self, seconds: float = 240, shared: bool = False) -> dict[str, int]:
         """Let the deliveries end, then compare; the figures. `shared`: claims ended early, so two may have made one decision."""
         assert not self.failures, self.failures
         until("every delivery to be settled", self._settled, seconds)

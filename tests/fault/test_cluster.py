@@ -27,6 +27,7 @@ from tests.service import ADMIN, Receiver, Service, running, said, until
 from tests.store.conftest import SITE, approve, endpoint
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+FAILOVER_SECONDS = 120  # an election that a busy machine spoils is held again after some seconds
 SITES = [site for number in range(3) for site in site_on(number, 2)]  # two on each master
 
 
@@ -56,7 +57,7 @@ def spread(nodes: Cluster, receiver: Receiver, tmp_path_factory: pytest.TempPath
         print(found.log.read_text()[-6000:])  # shown when a test fails
 
 
-def all_told(receiver: Receiver, wanted: set[str], seconds: float = 60) -> None:
+def all_told(receiver: Receiver, wanted: set[str], seconds: float = 120) -> None:
     """Every one of these comments' webhooks arrives, each under one id."""
     told: dict[str, set[str]] = {}
 
@@ -212,19 +213,23 @@ def test_a_lost_master_stops_only_its_own_sites(
         assert checked.returncode == 1
     finally:
         end()
-    until("its sites to be served again", lambda: {status(spread, site) for site in own} == {202}, 30)
+    until("its sites to be served again", lambda: {status(spread, site) for site in own} == {202}, FAILOVER_SECONDS)
     assert spread.decide(kept, "approve").status == 200
-    all_told(receiver, {kept}, 20)
-    until("the whole to be well", lambda: spread.get("/readyz").json == {"status": "ready"}, 30)
+    all_told(receiver, {kept})
+    until("the whole to be well", lambda: spread.get("/readyz").json == {"status": "ready"}, FAILOVER_SECONDS)
 
 
 def test_a_replica_takes_over_by_itself(nodes: Cluster, spread: Service, receiver: Receiver) -> None:
     own = SITES[2:4]
     kept = [spread.comment(site)["id"] for site in own]
-    assert nodes.masters[1].client.wait(1, 5000) == 1
+    until("the replica to have them", lambda: nodes.masters[1].client.wait(1, 1000) == 1)
     nodes.masters[1].kill()
-    until("its sites to be served by the replica", lambda: {status(spread, site) for site in own} == {202}, 30)
+    until(
+        "its sites to be served by the replica",
+        lambda: {status(spread, site) for site in own} == {202},
+        FAILOVER_SECONDS,
+    )
     assert [spread.one(comment_id)["status"] for comment_id in kept] == ["pending", "pending"]
     for comment_id in kept:
         assert spread.decide(comment_id, "approve").status == 200
-    all_told(receiver, set(kept), 90)
+    all_told(receiver, set(kept))

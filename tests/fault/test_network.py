@@ -40,7 +40,7 @@ def test_redis_hangs_freezes_fills_up_and_loses_its_answers_under_load(data: Pat
                     load.until_more(f"before: {what}")
                     begin()
                     try:
-                        until(f"clients to be refused: {what}", refused(load), 30)
+                        until(f"clients to be refused: {what}", refused(load), 120)
                     finally:
                         end()
                     load.until_more(f"after: {what}")
@@ -67,23 +67,23 @@ def test_workers_cut_off_from_redis_or_from_the_receiver_deliver_once_it_heals(d
                     for _ in range(ROUNDS):
                         _cut_off_and_healed(load, line.passing.clear, line.passing.set)
                         lost, line.lose_reply_to = line.lost, b"EVALSHA"
-                        until("an answer to a worker to get lost", lambda n=lost: line.lost > n, 30)
+                        until("an answer to a worker to get lost", lambda n=lost: line.lost > n, 120)
                         line.lose_reply_to = b""
                         _cut_off_and_healed(load, load.line.passing.clear, load.line.passing.set)
                         lost, load.line.lose_reply_to = load.line.lost, b"POST"
-                        until("answers of the receiver to get lost", lambda n=lost: load.line.lost >= n + 3, 30)
+                        until("answers of the receiver to get lost", lambda n=lost: load.line.lost >= n + 3, 120)
                         load.line.lose_reply_to = b""
                 figures = load.reconcile()
                 load.close()
             finally:
                 worker.terminate()
-                worker.wait(40)
+                worker.wait(90)
     assert load.statuses[503] == 0, "the service never noticed"
     print(f"{ROUNDS} × worker–Redis and worker–receiver cut: {figures}")
 
 
 def _cut_off_and_healed(load: Steady, begin: Callable[[], None], end: Callable[[], None]) -> None:
-    until("deliveries to go on", lambda n=load.receiver.count: load.receiver.count > n + 3, 60)
+    until("deliveries to go on", lambda n=load.receiver.count: load.receiver.count > n + 3, 120)
     begin()
     try:
         load.until_more("while the workers are cut off", 100)
@@ -102,7 +102,7 @@ def test_a_mail_server_that_hangs_gets_the_mail_once_it_answers(data: Path) -> N
             until("the line to be tried", lambda: len(line.open) > 0)
             assert {service.one(comment_id)["deliveries"][0]["state"] for comment_id in ids} == {"queued"}
             line.passing.set()
-            until("the mails", lambda: len(box.got) == len(ids), 60)
+            until("the mails", lambda: len(box.got) == len(ids), 120)
             for comment_id in ids:
                 until("it is settled", lambda i=comment_id: service.one(i)["deliveries"][0]["state"] == "delivered")
     assert len(box.got) == len(ids)

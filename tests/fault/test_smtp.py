@@ -265,16 +265,17 @@ def test_a_worker_killed_between_handing_over_and_settling_sends_under_the_same_
     def answers(n: int) -> str:
         if n == 1:
             reached.set()
-            go_on.wait(1)  # the server has the mail; we do not know it yet
+            go_on.wait(60)  # the server has the mail; we do not know it yet
         return "250 OK"
 
     box = Mailbox(answers)
     with smtp_server(box) as port, mailing(data, port) as service:
         comment_id = approved(service)
-        assert reached.wait(20)
+        assert reached.wait(60)
         assert service.process is not None
         os.kill(children(service.process.pid)["workers"], signal.SIGKILL)
-        until("both mails", lambda: len(box.got) == 2, 30)
+        go_on.set()
+        until("both mails", lambda: len(box.got) == 2)
         assert len(set(message_ids(box))) == 1
         until("it is settled", lambda: service.one(comment_id)["deliveries"][0]["state"] == "delivered")
         assert len(attempts(service, comment_id)) == 1

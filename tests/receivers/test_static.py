@@ -68,7 +68,7 @@ class Script:
         return False
 
     def request(self, method: str, body: bytes, headers: dict[str, str]) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, "/hook", body, headers)
             return connection.getresponse().status
@@ -82,12 +82,12 @@ class Script:
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @contextlib.contextmanager
@@ -319,7 +319,7 @@ def test_several_approvals_are_one_rebuild_which_is_tried_again(
     service: Service, site: str, tmp_path: Path, github: Receiver
 ) -> None:
     arguments = github_arguments(github, tmp_path)
-    with connected(service, site, tmp_path, "rebuild.py", *arguments, "--quiet", "1", GITHUB_TOKEN=TOKEN) as script:
+    with connected(service, site, tmp_path, "rebuild.py", *arguments, "--quiet", "3", GITHUB_TOKEN=TOKEN) as script:
         receipts = [approve(service, site) for _ in range(4)]
         for receipt in receipts:
             until("the deliveries", lambda r=receipt: service.one(r["id"])["delivery"]["state"] == "delivered")

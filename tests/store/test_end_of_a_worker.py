@@ -31,10 +31,10 @@ async def test_what_it_cannot_finish_is_given_back(store: Store, monkeypatch: py
     sender = Hanging()
     worker = Engine(store, {"webhook": sender})
     running = asyncio.create_task(worker.run())
-    under_way = {await asyncio.wait_for(sender.asked.get(), 10) for _ in range(3)}
+    under_way = {await asyncio.wait_for(sender.asked.get(), 60) for _ in range(3)}
     assert await take(store) == []
     worker.stop()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     again = await take(store)
     assert {job.delivery_id for job in again} == under_way
     assert [job.attempts for job in again] == [0, 0, 0]  # being broken off is no attempt

@@ -75,7 +75,7 @@ async def use(store: Store) -> None:
     heard: list[int] = []
     listening = asyncio.create_task(nudges.listen(store, heard.extend))
     (comment_id,) = await approve(store)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not heard:
             await asyncio.sleep(0.01)
     listening.cancel()

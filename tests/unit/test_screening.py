@@ -138,16 +138,16 @@ def test_hostile_patterns_cost_nothing_to_speak_of(pattern: str) -> None:
     screen(said("warm up"), Facts(), book, rules)
     costs = []
     for length in (2_000, 64_000):
-        started = time.perf_counter()
+        started = time.process_time()
         screen(said("a" * length + "!"), Facts(), book, rules)
-        costs.append(time.perf_counter() - started)
+        costs.append(time.process_time() - started)
     assert (
         costs[1] < 32 * costs[0] * 20
     )  # linear, generously: a backtracking matcher would need longer than the universe has
 
 
 def test_patterns_that_are_too_large_together_are_named() -> None:
-    policy = Policy.model_validate(words(*[f"/\\p{{L}}{{1,100}}x{n}/" for n in range(40)]))
+    policy = Policy.model_validate(words(*[f"/\\p{{L}}{{1,100}}x{n}/" for n in range(20)]))
     assert [where for where, _ in problems(policy)] in (
         [],
         ["policy.words.0"],
@@ -187,9 +187,9 @@ def test_time_grows_with_the_text_and_no_faster(text: str) -> None:
     book, rules = compile_policy(made), active(made)
 
     def seconds(part: str) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         screen(said(part), Facts(at=AT), book, rules)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(text[:100])
     short, long = min(seconds(text[: len(text) // 16] + str(n)) for n in range(3)), seconds(text)
