@@ -204,7 +204,7 @@ class Receiver:
                     outer.count += 1
                     number = outer.count
                 status, answer = answers(number)
-                outer.received.put(({k.lower(): v for k, v in self.headers.items()}, body))
+                outer.received.put(({":path": self.path} | {k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(status)
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
@@ -214,6 +214,10 @@ class Receiver:
                 pass
 
         class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = (
+                1024  # of the 5 by default the others wait seconds for their next SYN, until they time out
+            )
+
             def handle_error(self, *_: object) -> None:
                 """A sender that went away, such as a service that was stopped."""
 
