@@ -18,11 +18,12 @@ from moderation.letters import KINDS, SAMPLES, Letters
 from workers.message import Envelope, compose
 
 ALL = [(kind, lang) for kind in KINDS for lang in languages()]
+OURS = Letters()  # the templates are compiled once
 EVIL = "\u202eevil\u2066"
 
 
 def rendered(kind: str, lang: str = "en", **values: Any) -> letters.Rendered:
-    return Letters().render(kind, lang, SAMPLES[kind] | values)
+    return OURS.render(kind, lang, SAMPLES[kind] | values)
 
 
 @pytest.mark.parametrize(("kind", "lang"), ALL)
