@@ -97,7 +97,7 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
     """The whole product with a sample site: forms, waiting comments, received webhooks and mails."""
     from moderation import demo as demo_room  # with it come the web and a mail server
 
-    _run(demo_room.run(_settings(host=host, port=port, data_dir=data)))
+    _run(demo_room.run(_settings(host=host, port=port, data_dir=data), data))
 
 
 @app.command()
