@@ -97,7 +97,7 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
     """The whole product with a sample site: forms, waiting comments, received webhooks and mails."""
     from moderation import demo as demo_room  # with it come the web and a mail server
 
-    _run(demo_room.run(_settings(host=host, port=port, data_dir=data)))
+    _run(demo_room.run(_settings(host=host, port=port, data_dir=data), data))
 
 
 @app.command()
@@ -181,7 +181,7 @@ def site_add(
             await sites.create(store, site.model_copy(update={"notify": sealed}))
         print(f"Added. Point the comment form at {settings.base_url}/api/v1/sites/{site.id}/comments")
         if not origin:
-            print("It has no origin yet, so no browser may post to it: add one with --origin https://…")
+            print("It has no origin yet, so no browser may post to it: name one at the desk, under Sites")
 
     _run(work())
 
@@ -341,5 +341,5 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
-            print(f"{'.'.join(map(str, item['loc']))}: {item['msg']}", file=sys.stderr)
+            print(f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(2)

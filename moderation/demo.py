@@ -6,6 +6,7 @@ import email
 import email.policy
 import ipaddress
 import json
+import logging
 import time
 from collections import deque
 from datetime import UTC, datetime
@@ -144,7 +145,7 @@ async def sign_in(request: web.Request) -> web.Response:
     return await entry.signed_in(request, MODERATOR)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, data_dir: Path | None = None) -> None:
     """Serve with everything the demo needs, on loopback only."""
     try:
         loopback = ipaddress.ip_address(settings.host).is_loopback
@@ -154,6 +155,7 @@ async def run(settings: Settings) -> None:
         raise ConfigurationError(
             ["MODERATION_HOST: the demo signs everybody in, so it listens on loopback only; use `moderation serve`"]
         )
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every line of every mail
     inbox, secret = Inbox(), {"whsec": new_secret("whsec_")}
     mailbox = await asyncio.get_running_loop().create_server(lambda: SMTP(inbox), "127.0.0.1", 0)
     port = mailbox.sockets[0].getsockname()[1]
@@ -161,7 +163,10 @@ async def run(settings: Settings) -> None:
         "smtp_url": SecretStr(f"smtp://127.0.0.1:{port}"),
         "mail_from": "comments@demo.example",
         "egress_allow": (*settings.egress_allow, ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
-        "data_dir": settings.data_dir if settings.data_dir != Path("data") else Path("data/demo"),
+        # it signs everybody in and sends mails to itself: not in what a real service keeps, unless told so by name
+        "data_dir": data_dir or settings.data_dir / "demo",
+        "redis_url": None,
+        "public_url": None,
     }
     settings = settings.model_copy(update=changes)
 

@@ -176,10 +176,10 @@ async def run(
     from moderation.web import app as web_app  # not above: commands that serve nothing start in half the time
 
     stop = stop_on_signal()
-    if not (settings.share_port or settings.processes > 1 or web_app.port_is_free(settings.host, settings.port)):
-        raise ConfigurationError(
-            [f"MODERATION_PORT: {settings.host}:{settings.port} is taken; choose another (--port)"]
-        )
+    if not (settings.share_port or settings.processes > 1):
+        why = web_app.why_not_listen(settings.host, settings.port)
+        if why:
+            raise ConfigurationError([f"MODERATION_PORT: {settings.host}:{settings.port} {why}"])
     async with redis_of(settings) as address:
         await refuse_unsafe(address, settings)
         store = await open_store(

@@ -195,7 +195,7 @@ class Settings(BaseModel):
     def keys(self) -> list[bytes]:
         """The master keys, newest first, each 32 bytes. Generates one into the data directory at first use.
 
-        Raises ConfigurationError if one is not base64 of 32 bytes.
+        Raises ConfigurationError if one is not base64 of 32 bytes, or the data directory can't be used.
         """
         if self.secret_key:
             return _parse_keys(self.secret_key.get_secret_value())
@@ -203,6 +203,10 @@ class Settings(BaseModel):
             return _parse_keys(self._key_file())
         except ValueError as error:
             raise ConfigurationError([f"{self.data_dir / 'secret.key'}: {error}"]) from None
+        except OSError as error:
+            raise ConfigurationError(
+                [f"MODERATION_DATA_DIR: {self.data_dir} can't be used: {error.strerror}"]
+            ) from None
 
     def _key_file(self) -> str:
         path = self.data_dir / "secret.key"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import socket
 from collections.abc import Callable
@@ -22,6 +23,11 @@ from moderation.web.rendered import RENDERINGS, Renderings
 log = get_logger(__name__)
 LINGER_SECONDS = 2.0  # in which open connections may ask once more before the silent ones are closed
 DRAIN_SECONDS = 10.0  # for what still runs; aiohttp waits so long twice
+_WHY_NOT = {
+    errno.EADDRINUSE: "is taken; choose another (--port)",
+    errno.EACCES: "may not be listened on by this user; choose a port of 1024 or above and put a proxy in front",
+    errno.EADDRNOTAVAIL: "is no address of this machine; mend MODERATION_HOST (--host)",
+}
 
 
 def build(settings: Settings, store: Store, *extra: Callable[[web.Application], None]) -> web.Application:
@@ -76,15 +82,17 @@ async def serve(app: web.Application, stop: Stop, on_listening: Callable[[int], 
         await runner.cleanup()
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Whether somebody else listens there already."""
+def why_not_listen(host: str, port: int) -> str:
+    """Why nobody can listen there; empty if one can."""
     if port == 0:
-        return True
+        return ""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except socket.gaierror:
+            return "is no address: the host is unknown; mend MODERATION_HOST (--host)"
+        except OSError as error:
+            return _WHY_NOT.get(error.errno or 0, f"can't be listened on ({error.strerror})")
+    return ""

@@ -167,6 +167,13 @@ def test_a_generated_key_is_private_and_stays(tmp_path: Path) -> None:
         settings.keys()
 
 
+def test_a_data_directory_that_can_t_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
+        with pytest.raises(ConfigurationError, match=f"MODERATION_DATA_DIR: {wrong}"):
+            load(environ={"MODERATION_DATA_DIR": str(wrong)}).keys()
+
+
 def test_several_keys_are_kept_newest_first(tmp_path: Path) -> None:
     other = base64.b64encode(b"o" * 32).decode()
     assert read(tmp_path, SECRET_KEY=f"{other}, {KEY}").keys() == [b"o" * 32, b"k" * 32]  # type: ignore[attr-defined]
