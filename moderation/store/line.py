@@ -1,4 +1,4 @@
-"""One connection to one server, pipelined: all commands of one loop tick leave in one write, answers come in order.
+"""One connection to one server, pipelined: commands of one loop tick leave together, answers come in order.
 
 Nothing is ever sent twice: when the line breaks, every command on it fails with Unavailable and the caller decides.
 """
@@ -16,6 +16,9 @@ from moderation.errors import ConfigurationError, ModerationError, Unavailable
 from moderation.redis_address import Node, RedisAddress, Tls
 
 UNSENT_MAX_BYTES = 16 * 1024 * 1024  # of one connection
+# Redis reads so much of a connection at once (PROTO_IOBUF_LEN). What fills that leaves before the tick is over, so that Redis works while
+# we go on: 8 % more submissions at 64 connections than with one write a tick (docs/performance.md).
+_FULL_BYTES = 16 * 1024
 ANSWER_WITHIN_SECONDS = 1.5  # leaves room for the contract's 2 s
 _REFUSALS = (
     "OOM",
@@ -47,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._reader = hiredis.Reader(encoding="utf-8", errors="surrogatepass")
         self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,13 +68,18 @@ class Connection(asyncio.Protocol):
         self.waiting.append((future, time.monotonic()))
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.append(hiredis.pack_command(command))
+        packed = hiredis.pack_command(command)
+        self._outgoing.append(packed)
+        self._outgoing_bytes += len(packed)
+        if self._outgoing_bytes >= _FULL_BYTES:
+            self._flush()
         return future
 
     def _flush(self) -> None:
         if self.transport is not None and self._outgoing:
             self.transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
+        self._outgoing_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
