@@ -32,6 +32,7 @@ from moderation.web import pages
 from moderation.web.auth import same_origin
 from moderation.web.context import CONTEXT
 from moderation.web.desk import entry
+from moderation.web.middleware import locale_of
 
 SITE, MODERATOR = "demo", "demo"
 _KEPT = 30
@@ -131,12 +132,14 @@ async def article(request: web.Request) -> web.Response:
 async def home(request: web.Request) -> web.Response:
     """The first screen: what to do, and what arrives."""
     waiting = await comments.count(request.app[CONTEXT].store, SITE, Status.PENDING)
-    return pages.page(request, "demo.html", "en", script=True, waiting=waiting, items=list(request.app[INBOX].items))
+    return pages.page(
+        request, "demo.html", locale_of(request), script=True, waiting=waiting, items=list(request.app[INBOX].items)
+    )
 
 
 async def feed(request: web.Request) -> web.Response:
     """The part of the page that changes."""
-    return pages.page(request, "demo_feed.html", "en", items=list(request.app[INBOX].items))
+    return pages.page(request, "demo_feed.html", locale_of(request), items=list(request.app[INBOX].items))
 
 
 async def sign_in(request: web.Request) -> web.Response:

@@ -190,7 +190,7 @@ class Engine:
                 await asyncio.sleep(pause)
                 continue
             say = log.debug if outcome.ok and kept else log.info
-            say("attempt", kind=job.kind, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status)  # fmt: skip
+            say("attempt", kind=job.kind, site=job.site, target=job.target, delivery=job.delivery_id, state=step.state if kept else "lost", code=outcome.code, status=outcome.status)  # fmt: skip
             break
 
 

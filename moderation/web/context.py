@@ -19,7 +19,7 @@ from moderation.settings import Settings
 from moderation.store import sites
 from moderation.store.connection import Store
 from moderation.submission import origin_of
-from moderation.web.origins import Proxies
+from moderation.web.origins import Foreign, Proxies
 
 
 @dataclass(slots=True)
@@ -50,6 +50,7 @@ class Context:
     draining: bool = False
     listeners: int = 0  # of the live queue
     proxies: Proxies = field(init=False)
+    foreign: Foreign = field(default_factory=Foreign)
     base_url: str = field(init=False)
     own_origin: str = field(init=False)  # of our own pages: the error page posts again
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

@@ -13,6 +13,7 @@ from moderation.store.mailboxes import Suppression
 from moderation.web import body, pages
 from moderation.web.admin_api import now
 from moderation.web.context import CONTEXT, Context
+from moderation.web.desk import cards, shown
 from moderation.web.middleware import locale_of
 from moderation.web.review_api import carry_out
 from moderation.web.schemas import DecisionIn
@@ -42,6 +43,18 @@ def _shown(comment: Comment) -> dict[str, Any]:
 # approve, reject, spam
 
 
+def _judged(comment: Comment) -> dict[str, Any]:
+    """As the desk shows it, with what rules found and what hides: whoever decides by mail has to know as much."""
+    found = cards.reasons(comment)
+    text = shown.text(comment.body["text"], [(reason["rule"], reason["detail"]) for reason in found])
+    return _shown(comment) | {
+        "name": shown.text(comment.body["name"]),
+        "letter": markup.plain_line(comment.body["name"])[:1] or "?",
+        "text": text,
+        "found": found,
+    }
+
+
 async def _moderation(request: web.Request) -> tuple[Context, links.Moderation, Comment, Site]:
     """The link, its comment and site. Raises NotFound for a link that is not ours, or no longer of somebody who is told."""
     context, parts = request.app[CONTEXT], request.match_info
@@ -69,7 +82,7 @@ def _decision_page(
     return _private(
         pages.page(
             request, "mail_decide.html", locale_of(request, site.locale), status=status, state=state,
-            decision=link.decision.value, comment=_shown(comment), site=markup.plain_line(site.name), error=error,
+            decision=link.decision.value, comment=_judged(comment), rules=cards.RULES, site=markup.plain_line(site.name), error=error,
         )
     )  # fmt: skip
 

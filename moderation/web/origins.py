@@ -3,15 +3,20 @@
 import ipaddress
 import re
 import socket
+import time
 
 from aiohttp import hdrs, web
 
 from moderation.errors import Forbidden
+from moderation.log import get_logger
 from moderation.model import Site
 from moderation.settings import Networks
 from moderation.submission import origin_of
 
 _FOR = re.compile(r"""(?i)(?:^|[;,\s])for="?(?:\[([0-9a-f.:]+)\]|([0-9.]+))""")
+
+log = get_logger(__name__)
+_TELL_SECONDS, _TOLD_MAX = 1.0, 100
 
 
 def check_origin(request: web.Request, site: Site, own: str) -> str:
@@ -30,6 +35,24 @@ def check_origin(request: web.Request, site: Site, own: str) -> str:
     if own and named == own:
         return ""
     raise Forbidden("Comments for this site can't be sent from here.", code="origin")
+
+
+class Foreign:
+    """Tells the operator which pages may not post: what a visitor's browser says of it speaks of CORS alone, or of an outage."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, str]] = set()
+        self._next_at = float("-inf")
+
+    def refused(self, request: web.Request, site: str) -> None:
+        """A line for each origin of a site, once; at most one in a second, and no more than a hundred."""
+        named = origin_of(request.headers.get(hdrs.ORIGIN, "") or request.headers.get(hdrs.REFERER, ""))[:300]
+        now = time.monotonic()
+        if (site, named) in self._told or now < self._next_at or len(self._told) >= _TOLD_MAX:
+            return
+        self._told.add((site, named))
+        self._next_at = now + _TELL_SECONDS
+        log.warning("a page of an origin that the site does not have was refused", site=site, origin=named or "none")
 
 
 class Proxies:

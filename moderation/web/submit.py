@@ -68,6 +68,8 @@ async def submit(request: web.Request) -> web.Response:
         accepted, said, site = await _store(request, context, fields, is_json=kind == body.JSON)
     except ModerationError as error:
         context.metrics.submissions[problem.status_of(error)] += 1
+        if site and error.code == "origin":
+            context.foreign.refused(request, site.id)
         locale = _page_locale(request, site, fields)
         if _wants_html(request, kind):
             return _error_page(request, site, fields, error, locale)

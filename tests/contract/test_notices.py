@@ -178,6 +178,17 @@ def test_a_link_opens_a_page_that_asks_and_its_button_decides(
     assert len(decided["history"]) == 1
 
 
+def test_whoever_decides_by_mail_sees_what_the_desk_shows(mailing: Service, box: Mailbox) -> None:
+    policy = {"words": [{"name": "scams", "outcome": "hold", "entries": ["casino"]}]}
+    mod = address("mod")
+    site = moderated(mailing, mod, policy=policy)
+    mailing.comment(site, author="P\u200bat", comment="A fine cas\u200bino")
+    page = mailing.get(links(box.to(mod), "m")[0], accept="text/html", **{"accept-language": "en"}).text
+    assert page.count('class="unseen" title="U+200B') == 2
+    assert "<mark>" in page
+    assert "Listed words" in page
+
+
 def test_a_scanner_that_opens_every_link_changes_nothing(mailing: Service, box: Mailbox) -> None:
     mod, reader = address("mod"), address()
     site = moderated(mailing, mod)

@@ -181,7 +181,7 @@ def test_languages_of_other_scripts_are_written_in_them(language, letters):
 @pytest.mark.parametrize("language", ["ar", "fa"])
 def test_arabic_letters_come_with_arabic_punctuation(language):
     for message, text in translations(language):
-        assert not re.search("[,;?\u0640]", text.replace("/?p=", "")), message
+        assert not re.search("[,;?\u0640]", text.replace("/?p=", "").removesuffix("بـ")), message
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,7 +10,7 @@ from moderation.store import comments, outbox
 from moderation.store.connection import Store
 from moderation.web.context import Context
 from moderation.web.desk import shown
-from moderation.web.review_api import for_moderators
+from moderation.web.review_api import for_moderators, screening_of
 
 RULES = {
     "allow_list": "On the allow-list",
@@ -33,6 +33,12 @@ RULES = {
 _QUOTED_MAX = 280
 
 
+def reasons(comment: Comment) -> list[dict[str, Any]]:
+    """What rules found; that a site's mode lets nothing through says nothing of the comment."""
+    found = screening_of(comment.body.get("screening"))["reasons"]
+    return [reason for reason in found if reason["rule"] != "site_mode"]
+
+
 async def of(context: Context, found: list[Comment]) -> list[dict[str, Any]]:
     """One card each, in the same order."""
     store = context.store
@@ -42,16 +48,16 @@ async def of(context: Context, found: list[Comment]) -> list[dict[str, Any]]:
     made = []
     for comment in found:
         card = for_moderators(store, comment, states[comment.id])
-        reasons = [reason for reason in card["screening"]["reasons"] if reason["rule"] != "site_mode"]
+        found_by_rules = reasons(comment)
         site, _ = await context.site(comment.site)
         made.append(
             card
             | {
                 "created_ms": comment.created_ms,
-                "shown": shown.text(comment.body["text"], [(r["rule"], r["detail"]) for r in reasons]),
+                "shown": shown.text(comment.body["text"], [(r["rule"], r["detail"]) for r in found_by_rules]),
                 "name": shown.text(comment.body["name"]),
                 "letter": plain_line(comment.body["name"])[:1] or "?",
-                "found": reasons,
+                "found": found_by_rules,
                 "page": public.page(site, comment.body),
                 "thread_shown": plain_line(comment.body.get("thread_title") or comment.body["thread"]),
                 "reply_to": parents.get(comment.head.get("p") or ""),

@@ -139,5 +139,6 @@
     addEventListener("pagehide", () => live.close());
   };
   if (desk()?.dataset.live) listen();
+  document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   settle();
 })();
