@@ -66,7 +66,7 @@ async def read(request: web.Request) -> bytes:
                 size += len(chunk)
                 if size > BODY_MAX_BYTES:
                     raise TooLarge()
-                if size > held + SMALL_BYTES:
+                while size > held + SMALL_BYTES:
                     _held.hold(_STEP_BYTES)
                     held += _STEP_BYTES
                 chunks.append(chunk)
