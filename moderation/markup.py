@@ -43,9 +43,8 @@ _RTL_LANGUAGES = frozenset(
 
 def direction(locale: str) -> str:
     """`rtl` or `ltr` of a language tag. A script subtag (uz-Arab) decides over the language."""
-    parts = re.split("-[a-z0-9](?:-|$)", locale.replace("_", "-").lower(), maxsplit=1)[0].split(
-        "-"
-    )  # before extensions
+    plain = re.split("-[a-z0-9](?:-|$)", locale.replace("_", "-").lower(), maxsplit=1)[0]  # without extensions
+    parts = plain.split("-")
     if any(part in {"arab", "hebr", "thaa", "syrc", "nkoo", "adlm", "rohg"} for part in parts[1:]):
         return "rtl"
     if any(len(part) == 4 and part.isalpha() for part in parts[1:]):  # any other script, such as sd-Deva

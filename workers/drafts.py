@@ -107,11 +107,8 @@ class Drafts:
     def _to_person(self, job: Job, site: Site) -> Draft:
         comment, address = self._address_of(job.comment)
         recipient = self._store.privacy.address_id(address)
-        values = self._for_reader(site, comment, recipient) | {
-            "link": links.person(
-                self._store.privacy, self._base, comment.id, time.time()
-            )  # its day begins when it leaves
-        }
+        link = links.person(self._store.privacy, self._base, comment.id, time.time())  # its day begins when it leaves
+        values = self._for_reader(site, comment, recipient) | {"link": link}
         draft = _reader_draft("personal", address, recipient, site, comment, values)
         return replace(draft, asked_for=True)
 
